@@ -1,0 +1,201 @@
+"""Base classes and field types for the config model of a component.
+
+A config model is all that ``w2s validate`` and ``w2s plan`` know of a component, so its module
+must import nothing heavy. Field types tell the planner how a value enters the key of a stage:
+
+- a plain field enters by value;
+- :data:`InputPath` enters by the digest of the file or folder it names, never by its path;
+- :data:`ModelName` names an entry of ``models:`` and enters by that model's fingerprint;
+- :data:`SplitName` names a split of the task and is checked against ``task.splits``;
+- ``Annotated[..., NEUTRAL]`` stays out of the key: use it only for what cannot change a result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MarkerName = Literal["neutral", "path", "model", "split"]
+
+
+class Marker(NamedTuple):
+    """Annotation of a config field, read by the planner."""
+
+    name: MarkerName
+
+
+NEUTRAL = Marker("neutral")
+"""Put into ``Annotated[T, NEUTRAL]`` for a field that cannot change any result."""
+
+InputPath = Annotated[str, Marker("path")]
+"""A file or folder that is read. Relative paths are resolved when the recipe is loaded."""
+
+ModelName = Annotated[str, Marker("model")]
+"""The name of an entry of ``models:``."""
+
+SplitName = Annotated[str, Marker("split")]
+"""The name of a split of ``task.splits``."""
+
+Digest = Callable[[str], str]
+"""Path of a file or folder -> hash of its content."""
+
+
+class FieldUse(NamedTuple):
+    """One marked value of a config: where it stands (``("loss", "path")``) and what it says."""
+
+    location: tuple[str | int, ...]
+    marker: MarkerName
+    value: Any
+
+
+class ComponentConfig(BaseModel):
+    """Config of one component: the keys beside ``use:`` in a recipe."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=()
+    )
+
+    def check(self) -> list[str]:
+        """Problems beyond the types of the fields, found without heavy imports or network."""
+        return []
+
+    def key_parts(self, digest: Digest) -> dict[str, Any]:
+        """What enters the key: every field but neutral ones and model names, paths by content.
+
+        Override it only where a value means the same in several spellings.
+        """
+        return _key_parts(self, digest)
+
+    def uses(self, marker: MarkerName) -> list[FieldUse]:
+        """All values of this config, nested ones too, that carry ``marker`` and are not null."""
+        return [use for use in _marked(self) if use.marker == marker]
+
+
+class ModelConfig(ComponentConfig):
+    """Config of an entry of ``models:``."""
+
+    def fingerprint(self, digest: Digest) -> str:
+        """Identity of the weights: a hub revision's sha or the hash of a local folder's files.
+
+        Raises:
+            ModelError: the model does not exist or its revision cannot be resolved.
+        """
+        raise NotImplementedError
+
+    def capabilities(self) -> frozenset[str]:
+        """Which of ``generate``, ``choice_probs`` and ``train`` the model offers."""
+        raise NotImplementedError
+
+    def resolved(self) -> dict[str, Any]:
+        """Choices left to the machine (``dtype: auto``) as they fall here; part of the key."""
+        return {}
+
+
+class EvaluatorConfig(ComponentConfig):
+    """Config of an evaluator.
+
+    Class attributes:
+        subjects: the roles it measures, of ``weak_floor``, ``supervisor``, ``student``,
+            ``strong_ceiling``.
+        references: the roles it compares a subject with; it is given their predictions on the
+            same split, and does without one that the recipe does not have.
+        pool_labels: whether it also measures the supervisor's labels on the pool.
+    """
+
+    subjects: ClassVar[tuple[str, ...]] = ("weak_floor", "supervisor", "student", "strong_ceiling")
+    references: ClassVar[tuple[str, ...]] = ()
+    pool_labels: ClassVar[bool] = False
+
+    on: SplitName = Field("test", description="Split whose gold labels it is measured on.")
+
+
+def field_marker(model: type[BaseModel], name: str) -> MarkerName | None:
+    """The marker of a config field, or None for one that enters the key by value."""
+    field = model.model_fields[name]
+    for meta in field.metadata:
+        if isinstance(meta, Marker):
+            return meta.name
+    return _annotation_marker(field.annotation)
+
+
+def _annotation_marker(annotation: Any) -> MarkerName | None:
+    for meta in getattr(annotation, "__metadata__", ()):
+        if isinstance(meta, Marker):
+            return meta.name
+    for inner in get_args(annotation):
+        found = _annotation_marker(inner)
+        if found:
+            return found
+    return None
+
+
+def _key_parts(config: BaseModel, digest: Digest) -> dict[str, Any]:
+    parts: dict[str, Any] = {}
+    for name in type(config).model_fields:
+        marker = field_marker(type(config), name)
+        value = getattr(config, name)
+        if marker in ("neutral", "model"):
+            continue
+        if marker == "path":
+            parts[name] = _map_leaves(value, digest)
+        elif isinstance(value, BaseModel):
+            parts[name] = _key_parts(value, digest)
+        else:
+            parts[name] = config.model_dump(mode="json", include={name})[name]
+    return parts
+
+
+def _map_leaves(value: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {k: _map_leaves(v, change) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_map_leaves(v, change) for v in value]
+    return value
+
+
+def _marked(config: BaseModel, at: tuple[str | int, ...] = ()) -> Iterator[FieldUse]:
+    for name in type(config).model_fields:
+        value = getattr(config, name)
+        marker = field_marker(type(config), name)
+        if isinstance(value, BaseModel):
+            yield from _marked(value, (*at, name))
+        elif marker:
+            yield from _leaf_uses(value, marker, (*at, name))
+
+
+def _leaf_uses(value: Any, marker: MarkerName, at: tuple[str | int, ...]) -> Iterator[FieldUse]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _leaf_uses(inner, marker, (*at, key))
+    elif isinstance(value, list | tuple):
+        for index, inner in enumerate(value):
+            yield from _leaf_uses(inner, marker, (*at, index))
+    elif value is not None:
+        yield FieldUse(at, marker, value)
+
+
+class SupervisorConfig(ComponentConfig):
+    """Config of a supervisor. It is fitted on gold only when ``train_on`` names a split."""
+
+    model: ModelName | None = Field(None, description="Entry of models: it uses.")
+    train_on: SplitName | None = Field(None, description="Split whose gold labels it is fitted on.")
+    choose_on: SplitName | None = Field(
+        None, description="Split whose gold labels choose among its checkpoints."
+    )
+
+
+class StudentConfig(ComponentConfig):
+    """Config of a student."""
+
+    model: ModelName = Field(description="Entry of models: that is trained.")
+
+    def ceiling(self) -> StudentConfig:
+        """The same training as a strong ceiling: plain cross-entropy on gold, nothing else changed.
+
+        Methods that differ only in what this removes share one ceiling (Burns et al., section 3).
+        """
+        return self

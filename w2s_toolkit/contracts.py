@@ -1,0 +1,295 @@
+"""The Protocols that components implement, and the context each call is given.
+
+A component is a plain class: it is constructed with its config model and satisfies one of the
+Protocols below. Nothing has to be inherited. Everything a component may need of the toolkit
+comes through :class:`Context`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from w2s_toolkit.data import Dataset, LabelSet, Metrics, ModelRef, TaskInfo
+
+T = TypeVar("T")
+
+
+class Progress(Protocol):
+    """Handle of a running progress bar."""
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        """Move on by ``steps``; ``note`` is a short text such as the current loss."""
+
+
+class Context(Protocol):
+    """What a stage may use.
+
+    Attributes:
+        seed: derived from the recipe's seed, stage kind, role, member and round. Take every
+            random number from a generator seeded with it, never from a global one.
+        stage: readable name of the stage, for messages.
+        out: folder whose content becomes the stage's artefact when the call returns.
+        scratch: private folder that survives a kill and is deleted on commit: checkpoints.
+        threads: CPU threads this stage may use.
+        references: predictions to compare with, by role; filled for evaluators only.
+    """
+
+    seed: int
+    stage: str
+    out: Path
+    scratch: Path
+    threads: int
+    references: Mapping[str, LabelSet]
+
+    def model(self, name: str) -> Any:
+        """The model component of an entry of ``models:``, constructed with its config."""
+
+    def path(self, ref: ModelRef) -> Path:
+        """The folder that holds a reference's files."""
+
+    def shared(self, key: str, build: Callable[[], T], *, nbytes: int = 0) -> T:
+        """An object kept between the stages of one process, such as a loaded model.
+
+        ``key`` must name content (a fingerprint, a store key), never a path. The object must not
+        be changed by its users. It is let go, least recently used first, when memory is short;
+        ``nbytes`` is its size as far as known.
+        """
+
+    def progress(self, total: int, label: str) -> AbstractContextManager[Progress]:
+        """Show progress over ``total`` steps."""
+
+    def warn(self, code: str, message: str) -> None:
+        """Record a remark that is shown in the results; ``code`` is stable, such as ``truncated``."""
+
+    def count(self, name: str, number: int = 1) -> None:
+        """Add to a counter of the stage's usage, such as ``tokens`` or ``rows``."""
+
+    def gold(self, ids: Sequence[str]) -> npt.NDArray[np.int64]:
+        """Gold labels of ids of the data this stage was given, counted in the results.
+
+        Raises:
+            DataError: the component does not declare ``uses_gold``.
+        """
+
+
+class Row(NamedTuple):
+    """One example as a task gives it, before it has an id.
+
+    ``group`` is the text that ties rows together (the question, the passage); the core normalises
+    and hashes it, and takes the prompt where it is empty. ``id`` only where the data has ids of
+    its own that label files refer to.
+    """
+
+    prompt: str
+    choices: tuple[str, ...] = ()
+    gold: int | None = None
+    gold_text: str | None = None
+    group: str = ""
+    meta: Mapping[str, Any] = {}
+    id: str | None = None
+
+
+class TaskData(NamedTuple):
+    """What a task loads.
+
+    Attributes:
+        info: kind, class names and question.
+        sources: rows by source split (``train``, ``validation``, ``test`` …), read once, lazily.
+        feeds: recipe split -> source it is drawn from; ``"*"`` stands for all others. Several
+            recipe splits may share a source: the core keeps them disjoint by group.
+    """
+
+    info: TaskInfo
+    sources: Mapping[str, Iterable[Row]]
+    feeds: Mapping[str, str]
+
+
+@runtime_checkable
+class Task(Protocol):
+    """A data set."""
+
+    def load(self, ctx: Context) -> TaskData:
+        """Read the data.
+
+        Raises:
+            DataError: a file, column or value is not as it should be.
+        """
+
+
+@runtime_checkable
+class Supervisor(Protocol):
+    """A weak teacher: fine-tuned, prompted, imported labels, a person, the previous student."""
+
+    def fit(
+        self, train: Dataset | None, ctx: Context, *, val: Dataset | None = None
+    ) -> ModelRef | None:
+        """Train on gold. Called only when the config names ``train_on``; ``val`` chooses checkpoints."""
+
+    def label(self, ref: ModelRef | None, data: Dataset, ctx: Context) -> LabelSet:
+        """Soft labels for any split, without refitting. ``data`` is blind."""
+
+
+@runtime_checkable
+class OversightProtocol(Protocol):
+    """Interaction, debate, consultancy, critique: adds evidence to each example."""
+
+    def assist(self, data: Dataset, judge: ModelRef | None, ctx: Context) -> Dataset:
+        """The same rows, in the same order, with ``evidence``. ``data`` is blind."""
+
+
+class MemberFactory(Protocol):
+    """Handed to an ensembler; every call is a keyed child stage, so 4 members grow to 8 by training 4."""
+
+    def fit(
+        self,
+        index: int,
+        train: Dataset,
+        *,
+        weights: npt.NDArray[np.float64] | None = None,
+        token_weights: Sequence[npt.NDArray[np.float64]] | None = None,
+        target: npt.NDArray[np.float64] | None = None,
+        variation: Mapping[str, Any] | None = None,
+    ) -> ModelRef:
+        """Train member ``index``. ``weights`` (n,), ``target`` (n, K) any reals, ``token_weights`` one float an answer token."""
+
+    def predict(self, ref: ModelRef, data: Dataset) -> LabelSet:
+        """A member's probabilities on ``data``."""
+
+
+@runtime_checkable
+class Ensembler(Protocol):
+    """Owns how members are trained: boosting retrains on reweighted data."""
+
+    def build(
+        self, members: MemberFactory, train: Dataset, val: Dataset, ctx: Context
+    ) -> ModelRef:
+        """Train members and return one reference that labels."""
+
+    def label(self, ref: ModelRef, data: Dataset, ctx: Context) -> LabelSet:
+        """Combined labels of a reference that :meth:`build` made."""
+
+
+@runtime_checkable
+class Refiner(Protocol):
+    """Trust filters, calibration, gold budget, simulated label noise."""
+
+    def fit(self, data: Dataset, labels: LabelSet, ctx: Context) -> Mapping[str, Any]:
+        """Learn a JSON-able state from the split named ``on``; it holds gold if declared."""
+
+    def refine(
+        self, state: Mapping[str, Any], pool: Dataset, labels: LabelSet, ctx: Context
+    ) -> LabelSet:
+        """Changed labels for the pool, same ids; ``abstain`` or ``weight`` 0 leaves a row out."""
+
+
+@runtime_checkable
+class Student(Protocol):
+    """A strong learner."""
+
+    def train(
+        self,
+        pool: Dataset,
+        labels: LabelSet,
+        ctx: Context,
+        *,
+        val: Dataset | None = None,
+        init: ModelRef | None = None,
+    ) -> ModelRef:
+        """Train on soft labels and write the model below ``ctx.out``.
+
+        ``pool`` is blind and ``labels`` are aligned with it; the ceiling is the same call with
+        one-hot gold labels. Rows with ``abstain`` or weight 0 are left out.
+        """
+
+    def label(self, ref: ModelRef, data: Dataset, ctx: Context) -> LabelSet:
+        """Predictions of a reference that :meth:`train` made. ``data`` is blind."""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One seed's material for an evaluator that aggregates over seeds."""
+
+    seed: int
+    data: Dataset
+    subject: LabelSet
+    references: Mapping[str, LabelSet] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Evaluator(Protocol):
+    """Measures labels or predictions against gold. An optional ``aggregate`` joins seeds."""
+
+    def evaluate(self, subject: LabelSet, data: Dataset, ctx: Context) -> Metrics:
+        """``subject`` is aligned with ``data``, which holds gold; ``ctx.references`` likewise."""
+
+
+@runtime_checkable
+class SeedAggregator(Protocol):
+    """The optional second half of an evaluator: one result over several seeds."""
+
+    def aggregate(self, seeds: Sequence[Observation], ctx: Context) -> Metrics:
+        """Headline numbers over seeds, with intervals that resample seeds first."""
+
+
+@dataclass(frozen=True)
+class StageJob:
+    """One stage as data: all that a worker process needs, JSON-able.
+
+    Attributes:
+        key, parts: the store key and what it was hashed from.
+        kind: ``data``, ``split``, ``fit``, ``label``, ``train``, ``evaluate`` …
+        label: readable name.
+        component: kind and name in the registry; empty for stages of the core.
+        config: the component's config, validated again by the worker.
+        models: entries of ``models:`` that the config names: use, config, fingerprint, resolved.
+        inputs: slot -> store key.
+        args: what else the stage kind needs, such as the split.
+        seed, threads: see :class:`Context`.
+        store: folder of the store.
+    """
+
+    key: str
+    parts: Mapping[str, Any]
+    kind: str
+    label: str
+    component: tuple[str, str]
+    config: Mapping[str, Any]
+    models: Mapping[str, Mapping[str, Any]]
+    inputs: Mapping[str, str]
+    args: Mapping[str, Any]
+    seed: int
+    threads: int
+    store: str
+
+
+@dataclass(frozen=True)
+class StageOutcome:
+    """How a stage ended: an error (text for a user, details for the log) or none."""
+
+    key: str
+    error: str = ""
+    details: str = ""
+
+
+class EventSink(Protocol):
+    """Receives what a running stage reports."""
+
+    def __call__(self, event: Mapping[str, Any]) -> None: ...
+
+
+@runtime_checkable
+class Executor(Protocol):
+    """How a stage's process is started; nothing else."""
+
+    def run(self, job: StageJob, on_event: EventSink) -> StageOutcome:
+        """Run to the end. KeyboardInterrupt must stop the stage and pass on."""
+
+    def close(self) -> None:
+        """Let go of processes and loaded models."""
