@@ -5,6 +5,7 @@ must import nothing heavy. Field types tell the planner how a value enters the k
 
 - a plain field enters by value;
 - :data:`InputPath` enters by the digest of the file or folder it names, never by its path;
+- :data:`PathOrId` is a folder or a hub id; its config answers for it by a fingerprint;
 - :data:`ModelName` names an entry of ``models:`` and enters by that model's fingerprint;
 - :data:`SplitName` names a split of the task and is checked against ``task.splits``;
 - ``Annotated[..., NEUTRAL]`` stays out of the key: use it only for what cannot change a result.
@@ -17,7 +18,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-MarkerName = Literal["neutral", "path", "model", "split"]
+MarkerName = Literal["neutral", "path", "path_or_id", "model", "split"]
 
 
 class Marker(NamedTuple):
@@ -31,6 +32,10 @@ NEUTRAL = Marker("neutral")
 
 InputPath = Annotated[str, Marker("path")]
 """A file or folder that is read. Relative paths are resolved when the recipe is loaded."""
+
+PathOrId = Annotated[str, Marker("path_or_id")]
+"""A local folder or the id of something hosted; a relative folder that exists is resolved. The
+config must keep the text out of its key and put a fingerprint there instead."""
 
 ModelName = Annotated[str, Marker("model")]
 """The name of an entry of ``models:``."""

@@ -40,8 +40,8 @@ class Component(NamedTuple):
         version: raise it whenever the same config and inputs can give another result; it is part
             of every key.
         summary: one line for ``w2s plugins ls``.
-        needs: capabilities that each model it names must have: ``generate``, ``choice_probs``,
-            ``train``.
+        needs: capabilities that the models it names must have: ``generate``, ``choice_probs``,
+            ``train``; ``"assistant:generate"`` asks it only of the model in field ``assistant``.
         uses_gold: config fields whose split it reads gold labels from; everything else it is
             given is blind.
         requires: import names that must be installed for ``target`` to be imported.

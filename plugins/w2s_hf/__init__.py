@@ -1,0 +1,1 @@
+"""Models, supervisors and students that run on PyTorch and transformers."""

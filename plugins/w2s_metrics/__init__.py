@@ -1,0 +1,1 @@
+"""Evaluators: accuracy, AUROC, performance gap recovered, agreement and calibration."""

@@ -1,0 +1,1 @@
+"""Tasks: your own table, SST-2 and SciQ."""

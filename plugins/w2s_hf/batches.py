@@ -1,0 +1,66 @@
+"""Which rows go together: optimizer batches, micro-batches, and batches for prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+Rows = npt.NDArray[np.int64]
+
+MEGA_BATCHES = 8
+"""Batches whose rows are sorted by length together. Small, so that a batch's class shares stay
+near those of the data even where one class has the longer texts."""
+
+MICRO_TOKENS = 8192
+"""Padded tokens of one micro-batch. The same on every device, so that results do not depend on it."""
+
+
+def steps_per_epoch(rows: int, batch_size: int) -> int:
+    """Optimizer steps of one pass; the last one may be smaller."""
+    return -(-rows // batch_size)
+
+
+def epoch_batches(
+    lengths: npt.NDArray[np.int64], batch_size: int, seed: int, epoch: int
+) -> list[Rows]:
+    """Every row once, in batches of about equal lengths.
+
+    Rows are shuffled, cut into mega-batches, sorted by length inside each and cut into batches,
+    whose order is shuffled again. Depends on nothing but the arguments, so an interrupted epoch is
+    entered again at any step. The one smaller batch, if any, comes last.
+    """
+    rng = np.random.default_rng([seed, epoch])
+    order = rng.permutation(len(lengths))
+    full = len(order) // batch_size * batch_size
+    batches: list[Rows] = []
+    for start in range(0, full, batch_size * MEGA_BATCHES):
+        mega = order[start : min(start + batch_size * MEGA_BATCHES, full)]
+        mega = mega[np.argsort(lengths[mega], kind="stable")]
+        batches += [mega[i : i + batch_size] for i in range(0, len(mega), batch_size)]
+    batches = [batches[i] for i in rng.permutation(len(batches))]
+    return [*batches, order[full:]] if full < len(order) else batches
+
+
+def micro_batches(lengths: npt.NDArray[np.int64], size: int | None = None) -> list[slice]:
+    """Rows of these lengths in parts that pass through the model one at a time.
+
+    ``size`` rows each, or as many as :data:`MICRO_TOKENS` hold.
+    """
+    if size is None:
+        size = max(1, MICRO_TOKENS // int(lengths.max()))
+    return [slice(i, i + size) for i in range(0, len(lengths), size)]
+
+
+def by_tokens(lengths: npt.NDArray[np.int64], budget: int) -> Iterator[Rows]:
+    """All rows, longest first, in batches of at most ``budget`` padded tokens (at least one row).
+
+    Longest first, so that a batch that does not fit in memory fails at once.
+    """
+    order = np.argsort(-lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        size = max(1, budget // max(1, int(lengths[order[start]])))
+        yield order[start : start + size]
+        start += size

@@ -1,0 +1,152 @@
+"""Configs of this plugin's components. Imports neither torch nor transformers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from w2s_hf.loss_config import LogconfConfig, LossConfig, XentConfig
+from w2s_hf.model_config import HFModelConfig, LoraSettings
+from w2s_toolkit.config import (
+    NEUTRAL,
+    ComponentConfig,
+    InputPath,
+    ModelName,
+    SplitName,
+    StudentConfig,
+    SupervisorConfig,
+)
+
+__all__ = [
+    "ClassifierConfig",
+    "FinetunedConfig",
+    "HFModelConfig",
+    "LabelsFileConfig",
+    "LogconfConfig",
+    "LoraSettings",
+    "LossConfig",
+    "TrainingConfig",
+    "XentConfig",
+    "ZeroShotConfig",
+]
+
+
+class TrainingConfig(ComponentConfig):
+    """Hyper-parameters of a classifier's training. Dropout is off.
+
+    Source of the defaults: Burns et al. 2023 (arXiv 2312.09390), appendix A.
+    """
+
+    epochs: int = Field(2, ge=1, description="Passes over the data.")
+    batch_size: int = Field(32, ge=1, description="Rows of one optimizer step, over all devices.")
+    micro_batch_size: int | None = Field(
+        None,
+        ge=1,
+        description="Rows that pass through the model at once; null: what 8,192 tokens hold.",
+    )
+    lr: float = Field(5e-5, gt=0, description="Highest learning rate.")
+    head_lr_scale: float = Field(
+        1.0,
+        gt=0,
+        description="Learning rate of the head (which starts at zero) over that of the body.",
+    )
+    weight_decay: float = Field(0.0, ge=0)
+    schedule: Literal["cosine", "linear", "constant"] = Field(
+        "cosine", description="How the learning rate falls after the warm-up."
+    )
+    warmup: float = Field(0.0, ge=0, lt=1, description="Part of the steps it rises over.")
+    max_grad_norm: float = Field(1.0, gt=0, description="Longer gradients are cut to this norm.")
+    max_length: int | None = Field(None, ge=8, description="Longer texts are cut, and counted.")
+    pooling: Literal["auto", "last", "first", "mean", "own"] = Field(
+        "auto",
+        description="Which hidden state the head reads. auto: the last token of a decoder; for an "
+        "encoder what it was made with, or its first token. own: the model's own pooling layer.",
+    )
+    label_tokens: Annotated[int, NEUTRAL] = Field(
+        8192, ge=1, description="Tokens in one batch when predicting."
+    )
+
+
+class FinetunedConfig(SupervisorConfig, TrainingConfig):
+    """A small model fine-tuned on gold labels."""
+
+    model: ModelName = Field(description="Entry of models: that is trained.")
+    train_on: SplitName | None = Field("weak_train", description="Split it is fitted on.")
+    choose_on: SplitName | None = Field(
+        "val", description="Split that chooses the epoch; null keeps the last one."
+    )
+
+
+class ClassifierConfig(StudentConfig, TrainingConfig):
+    """A model with a classification head, trained on weak labels."""
+
+    loss: LossConfig = Field(default_factory=XentConfig, description="xent or logconf.")
+
+    def ceiling(self) -> ClassifierConfig:
+        """The same training with plain cross-entropy."""
+        return self.model_copy(update={"loss": XentConfig()})
+
+
+class ZeroShotConfig(SupervisorConfig):
+    """A language model's probabilities of each answer after a prompt."""
+
+    model: ModelName = Field(description="Entry of models: that is asked.")
+    template: str = Field(
+        "{prompt}\n{question}\nAnswer:",
+        description="Text before the answer. {prompt}, {question} and {evidence} are replaced once; "
+        "evidence that the template does not mention goes before it.",
+    )
+    length_normalise: bool = Field(
+        False, description="Mean instead of sum of an answer's token log-probabilities."
+    )
+    label_tokens: Annotated[int, NEUTRAL] = Field(8192, ge=1, description="Tokens in one batch.")
+
+    def check(self) -> list[str]:
+        """A template without the prompt, or an attempt to fit it."""
+        problems = []
+        if "{prompt}" not in self.template:
+            problems.append(
+                "template: it does not contain {prompt}, so every row would read the same"
+            )
+        for name in ("train_on", "choose_on"):
+            if getattr(self, name) is not None:
+                problems.append(f"{name}: zero_shot is not trained; remove it, or use: finetuned")
+        return problems
+
+
+class LabelsFileConfig(SupervisorConfig):
+    """Weak labels from a JSONL, CSV or Parquet file."""
+
+    path: InputPath = Field(description="File with one labelled row a line.")
+    match: Literal["auto", "id", "text"] = Field(
+        "auto",
+        description="Join by example id or by exact text; auto takes ids where there are any.",
+    )
+    id_column: str | None = Field(None, description="Column of example ids; null: id, example_id.")
+    text_column: str | None = Field(None, description="Column of texts; null: text, txt, prompt.")
+    probs_column: str | None = Field(
+        None, description="Column of lists of probabilities; null: soft_label, probs."
+    )
+    probs_columns: list[str] | None = Field(
+        None, min_length=2, description="One column a class; null: p0, p1, …"
+    )
+    label_column: str | None = Field(
+        None,
+        description="Column of hard labels (class name or index). Never guessed: it may be gold.",
+    )
+    classes: list[str] | None = Field(
+        None, min_length=2, description="Class names in the file's order; null: the task's order."
+    )
+
+    def check(self) -> list[str]:
+        """Settings that contradict each other, or a missing file."""
+        named = ("probs_column", "probs_columns", "label_column")
+        given = [name for name in named if getattr(self, name) is not None]
+        problems = []
+        if len(given) > 1:
+            problems.append(f"{' and '.join(given)} are given; keep the one that holds the labels")
+        for name in ("model", "train_on", "choose_on"):
+            if getattr(self, name) is not None:
+                problems.append(f"{name}: labels_file trains nothing; remove it")
+        return problems

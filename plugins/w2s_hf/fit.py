@@ -1,0 +1,271 @@
+"""From data and soft labels to a saved classifier, and from a saved classifier to labels.
+
+Shared by the supervisor ``finetuned`` and the student ``classifier``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+
+from w2s_hf import network as net
+from w2s_hf import pooling
+from w2s_hf.config import TrainingConfig
+from w2s_hf.losses import Loss
+from w2s_hf.model import HFModel, weight_bytes
+from w2s_hf.network import PooledClassifier
+from w2s_hf.predict import predict_logits, softmax
+from w2s_hf.team import Team
+from w2s_hf.tokens import Tokens, require_vocabulary, texts_of, tokenise
+from w2s_hf.train import TrainingRows, train
+from w2s_toolkit.contracts import Context
+from w2s_toolkit.data import Dataset, LabelSet, ModelRef
+from w2s_toolkit.errors import DataError, ModelError
+
+VERSION = "1"
+
+
+def fit_classifier(
+    component: str,
+    model: HFModel,
+    config: TrainingConfig,
+    data: Dataset,
+    labels: LabelSet,
+    loss: Loss,
+    ctx: Context,
+    *,
+    val: Dataset | None = None,
+    init: Path | None = None,
+) -> ModelRef:
+    """Train on the soft labels of ``data`` and save below ``ctx.out``.
+
+    Args:
+        labels: of exactly the rows of ``data``; rows that abstain or weigh nothing are left out.
+        val: data with gold that chooses the epoch; None keeps the last.
+        init: folder of an earlier classifier to start from.
+
+    Raises:
+        DataError: the data cannot be classified, or no labelled row is left.
+        ModelError: the model cannot be loaded or trained.
+    """
+    require_classes(data)
+    if model.dtype is torch.float16:
+        raise ModelError(
+            f"model {model.name!r} cannot be trained in float16, which overflows",
+            next_step="set dtype: auto in its entry of models:",
+        )
+    rows = _training_rows(data, labels.align(data), model, config, ctx)
+    team = Team(model.device)
+    network = _new_network(model, config, len(data.info.classes), ctx.seed, init)
+    require_vocabulary(rows.tokens, _vocabulary(network), model)
+    network.to(team.device)
+
+    chooser = _Chooser(network, model, config, val, ctx) if val is not None else None
+    after = chooser.after_epoch if chooser else None
+    train(network, rows, config, loss, ctx, team, dtype=model.dtype, after_epoch=after)
+    curve = chooser.restore_best() if chooser else []
+    if model.config.peft is not None:
+        net.merge_lora(network)
+    network.requires_grad_(False)
+
+    folder = ctx.out / net.FOLDER
+    about = {"max_length": rows.tokens.limit, "model": model.fingerprint}
+    if team.is_main:
+        net.save(network, folder, model.tokenizer(ctx), data.info.classes, about)
+    team.wait()
+    details: dict[str, Any] = {
+        "weights": net.weights_digest(folder),
+        "pooling": network.pooling,
+        "rows": len(rows.tokens),
+        "model": model.fingerprint,
+    }
+    if curve:
+        details |= {"curve": curve, "epoch": chooser.best_epoch if chooser else None}
+    # Kept for the label stages of this process, which so need not read it from disk again.
+    key = _shared_key(details["weights"], model)
+    ctx.shared(key, lambda: network, nbytes=weight_bytes(folder))
+    return ModelRef(
+        component,
+        folder=net.FOLDER,
+        capabilities=("train",),
+        classes=data.info.classes,
+        details=details,
+    )
+
+
+def label_with(
+    component: str,
+    model: HFModel,
+    config: TrainingConfig,
+    ref: ModelRef,
+    data: Dataset,
+    ctx: Context,
+) -> LabelSet:
+    """Soft labels of every row of ``data`` from a classifier that :func:`fit_classifier` saved.
+
+    Raises:
+        DataError: the data has other classes than the classifier.
+    """
+    require_classes(data)
+    if sorted(ref.classes) != sorted(data.info.classes):
+        raise DataError(
+            f"the classifier knows classes {list(ref.classes)}, the data has "
+            f"{list(data.info.classes)}",
+            where=data.name,
+        )
+    folder = ctx.path(ref)
+
+    def build() -> PooledClassifier:
+        dtype = model.dtype if model.config.peft is not None else torch.float32
+        network = net.load(folder, model, dtype)
+        return network.requires_grad_(False).to(model.device)
+
+    key = _shared_key(str(ref.details["weights"]), model)
+    network = ctx.shared(key, build, nbytes=weight_bytes(folder))
+    tokens = tokenise(data, model, ctx, config.max_length)
+    logits = predict_logits(network, tokens, ctx, dtype=model.dtype, budget=config.label_tokens)
+    probs = softmax(logits)[:, [ref.classes.index(c) for c in data.info.classes]]
+    ctx.count("rows", len(data))
+    return LabelSet(
+        ids=tuple(data.ids),
+        probs=probs,
+        classes=data.info.classes,
+        data_digest=data.digest,
+        provenance={
+            "component": component,
+            "version": VERSION,
+            "model": model.fingerprint,
+            "weights": ref.details["weights"],
+        },
+    )
+
+
+def require_classes(data: Dataset) -> None:
+    """Refuse data a classifier over fixed classes cannot read.
+
+    Raises:
+        DataError: it is no classification task with named classes, or it is empty.
+    """
+    if data.info.kind != "classification" or not data.info.classes:
+        raise DataError(
+            "a classifier needs a classification task whose rows share their classes; this one is "
+            f"{data.info.kind} with {len(data.info.classes)} classes",
+            where=data.name,
+            next_step="use the task's binary form (one candidate a row, true or false)",
+        )
+    if len(data) == 0:
+        raise DataError("there are no rows", where=data.name, next_step="check task.splits")
+
+
+class _Chooser:
+    """Measures every epoch on gold and keeps the best one's trained weights."""
+
+    def __init__(
+        self,
+        network: PooledClassifier,
+        model: HFModel,
+        config: TrainingConfig,
+        val: Dataset,
+        ctx: Context,
+    ) -> None:
+        require_classes(val)
+        self._network, self._model, self._config, self._ctx = network, model, config, ctx
+        self._tokens = tokenise(val, model, ctx, config.max_length)
+        self._gold = val.gold
+        self._file = ctx.scratch / "best.safetensors"
+        self._best = (-1.0, 0.0)
+        self.best_epoch = 0
+        self.curve: list[dict[str, float | int]] = []
+
+    def after_epoch(self, epoch: int) -> None:
+        """Accuracy and cross-entropy on gold; higher accuracy wins, then lower cross-entropy."""
+        logits = predict_logits(
+            self._network,
+            self._tokens,
+            self._ctx,
+            dtype=self._model.dtype,
+            budget=self._config.label_tokens,
+            label="choose",
+        )
+        probs = softmax(logits)
+        accuracy = float((probs.argmax(1) == self._gold).mean())
+        picked = probs[np.arange(len(probs)), self._gold]
+        xent = float(-np.log(np.maximum(picked, 1e-300)).mean())
+        self.curve.append({"epoch": epoch, "accuracy": accuracy, "loss": xent})
+        if (accuracy, -xent) > self._best:
+            self._best, self.best_epoch = (accuracy, -xent), epoch
+            if epoch < self._config.epochs:  # the last one is in the network already
+                self._ctx.scratch.mkdir(parents=True, exist_ok=True)
+                save_file({n: p.detach().cpu() for n, p in self._trained()}, self._file)
+
+    def restore_best(self) -> list[dict[str, float | int]]:
+        """Put the best weights back and return the curve."""
+        if self.best_epoch < self._config.epochs:
+            best = load_file(self._file)
+            with torch.no_grad():
+                for name, parameter in self._trained():
+                    parameter.copy_(best[name])
+        self._file.unlink(missing_ok=True)
+        return self.curve
+
+    def _trained(self) -> list[tuple[str, torch.nn.Parameter]]:
+        return [(n, p) for n, p in self._network.named_parameters() if p.requires_grad]
+
+
+def _new_network(
+    model: HFModel, config: TrainingConfig, classes: int, seed: int, init: Path | None
+) -> PooledClassifier:
+    # Weights that are trained stay float32 under autocast; weights frozen beside adapters can be
+    # kept in the smaller format.
+    dtype = model.dtype if model.config.peft is not None else torch.float32
+    if init is not None:
+        network = net.load(init, model, dtype)
+        if network.head.out_features != classes:
+            raise ModelError(
+                f"the model to start from has {network.head.out_features} classes, the data {classes}"
+            )
+    else:
+        body: Any = model.new_body(dtype)
+        how = pooling.choose(config.pooling, body, body.config, model.folder, model.name)
+        network = PooledClassifier(body, classes, how)
+    if model.config.peft is not None:
+        net.add_lora(network, model.config.peft, seed)
+    return network
+
+
+def _training_rows(
+    data: Dataset, labels: LabelSet, model: HFModel, config: TrainingConfig, ctx: Context
+) -> TrainingRows:
+    keep = np.flatnonzero(~labels.abstain & (labels.weight > 0))
+    if not len(keep):
+        raise DataError(
+            "no row has a label to train on",
+            where=data.name,
+            next_step="check the supervisor's labels and the refiners",
+        )
+    if len(keep) < len(data):
+        ctx.count("left_out", len(data) - len(keep))
+    tokens = tokenise(data, model, ctx, config.max_length)
+    # Rows are put into an order of their own, so that the order of a file changes nothing.
+    texts, ids = texts_of(data), data.ids
+    keep = np.asarray(sorted(keep, key=lambda r: (texts[r], ids[r])), dtype=np.int64)
+    ctx.count("rows", len(keep))
+    return TrainingRows(_subset(tokens, keep), labels.probs[keep], labels.weight[keep])
+
+
+def _subset(tokens: Tokens, rows: Any) -> Tokens:
+    taken = tokens.take(rows)
+    return Tokens(taken.flat, taken.offsets, limit=tokens.limit)
+
+
+def _vocabulary(network: PooledClassifier) -> int:
+    body: Any = network.body
+    return int(body.get_input_embeddings().weight.shape[0])
+
+
+def _shared_key(weights: str, model: HFModel) -> str:
+    return f"hf-classifier:{weights}:{model.dtype}:{model.attention}:{model.device}"

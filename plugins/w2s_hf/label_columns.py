@@ -1,0 +1,192 @@
+"""Which columns of a labels file hold ids, texts and labels, and how a row becomes numbers."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from w2s_hf.config import LabelsFileConfig
+from w2s_hf.label_rows import FileRow
+from w2s_toolkit.data import FloatArray
+from w2s_toolkit.errors import DataError
+
+ID_COLUMNS = ("id", "example_id")
+TEXT_COLUMNS = ("text", "txt", "prompt")
+PROBS_COLUMNS = ("soft_label", "probs")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Where things are: column names, and a function from a row to probabilities (K,)."""
+
+    id: str | None
+    text: str | None
+    probs: Callable[[FileRow], FloatArray]
+
+
+def find_columns(
+    config: LabelsFileConfig, names: Sequence[str], classes: Sequence[str], file: str
+) -> Columns:
+    """The columns of a file, as the config names them or by their usual names.
+
+    A column called ``label`` is never taken by itself: beside soft labels it is usually gold.
+
+    Raises:
+        DataError: a named column is missing, or there are none or several that would do.
+    """
+    wanted = [config.id_column, config.text_column, config.probs_column, config.label_column]
+    for name in [*wanted, *(config.probs_columns or [])]:
+        if name is not None and name not in names:
+            raise DataError(
+                f"there is no column {name!r}; the file has {_listed(names)}", where=file
+            )
+    id_column = config.id_column or _first(ID_COLUMNS, names)
+    text_column = config.text_column or _only(TEXT_COLUMNS, names, "text_column", file)
+    return Columns(
+        None if config.match == "text" else id_column,
+        None if config.match == "id" else text_column,
+        _probs_reader(config, names, classes, file),
+    )
+
+
+def _probs_reader(
+    config: LabelsFileConfig, names: Sequence[str], classes: Sequence[str], file: str
+) -> Callable[[FileRow], FloatArray]:
+    order = _class_order(config, classes, file)
+    if config.label_column is not None:
+        column = config.label_column
+        return lambda row: _one_hot(row, column, config.classes or classes)[order]
+    if config.probs_columns is not None:
+        several = config.probs_columns
+        _same_number(len(several), classes, f"{file}: probs_columns")
+        return lambda row: _numbers(row, [row.values[c] for c in several], classes)[order]
+    numbered = [name for name in names if name[:1] == "p" and name[1:].isdigit()]
+    lists = [name for name in PROBS_COLUMNS if name in names]
+    if config.probs_column is None and (len(lists) > 1 or (lists and numbered)):
+        raise DataError(
+            f"several columns could hold the labels: {_listed([*lists, *numbered])}",
+            where=file,
+            next_step="name the right one in probs_column (or probs_columns)",
+        )
+    single = config.probs_column or (lists[0] if lists else None)
+    if single is not None:
+        return lambda row: _numbers(row, _list(row, single), classes)[order]
+    if numbered:
+        numbered.sort(key=lambda name: int(name[1:]))
+        _same_number(len(numbered), classes, f"{file}: {_listed(numbered)}")
+        return lambda row: _numbers(row, [row.values[c] for c in numbered], classes)[order]
+    raise DataError(
+        f"no column with soft labels was found; the file has {_listed(names)}",
+        where=file,
+        next_step="name it in probs_column or probs_columns, or name a column of hard weak labels "
+        "in label_column (make sure that it is not gold)",
+    )
+
+
+def _class_order(config: LabelsFileConfig, classes: Sequence[str], file: str) -> list[int]:
+    """Positions in the file's class order of the task's classes."""
+    if config.classes is None:
+        return list(range(len(classes)))
+    if sorted(config.classes) != sorted(classes):
+        raise DataError(
+            f"the file's classes are given as {config.classes}, the task has {list(classes)}",
+            where=file,
+            next_step="set classes to the task's names in the file's order",
+        )
+    return [config.classes.index(c) for c in classes]
+
+
+def _list(row: FileRow, column: str) -> Any:
+    value = row.values.get(column)
+    if isinstance(value, str):  # a CSV field such as "[0.2, 0.8]"
+        try:
+            value = json.loads(value)
+        except ValueError:
+            value = None
+    if not isinstance(value, list):
+        raise DataError(f"column {column!r} does not hold a list of probabilities", where=row.where)
+    return value
+
+
+def _numbers(row: FileRow, values: Sequence[Any], classes: Sequence[str]) -> FloatArray:
+    _same_number(len(values), classes, row.where)
+    try:
+        probs = np.asarray([_number(v) for v in values], dtype=np.float64)
+    except (TypeError, ValueError):
+        raise DataError(f"{list(values)} are not numbers", where=row.where) from None
+    if not np.all(np.isfinite(probs)) or probs.min() < 0:
+        raise DataError(
+            f"{list(values)} are not probabilities",
+            where=row.where,
+            next_step="leave rows without a label out of the file",
+        )
+    total = float(probs.sum())
+    # Labels kept as 16-bit floats sum to 0.998 to 1.002; anything further off is something else.
+    if abs(total - 1) > 0.01:
+        raise DataError(
+            f"the probabilities {list(values)} sum to {total:.4g}, not to one",
+            where=row.where,
+            next_step="check which columns hold the probabilities",
+        )
+    return np.asarray(probs / total)
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or value is None:
+        raise TypeError(value)
+    return float(value)
+
+
+def _one_hot(row: FileRow, column: str, classes: Sequence[str]) -> FloatArray:
+    value = row.values.get(column)
+    if isinstance(value, str) and value in classes:
+        index = list(classes).index(value)
+    else:
+        index = _index(value)
+        if not 0 <= index < len(classes):
+            raise DataError(
+                f"label {value!r} is neither one of {list(classes)} nor an index of them",
+                where=row.where,
+            )
+    return np.asarray(np.eye(len(classes))[index])
+
+
+def _index(value: Any) -> int:
+    """A whole number given as a number or as text; −1 for anything else."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return -1
+    return int(number) if math.isfinite(number) and number == int(number) else -1
+
+
+def _same_number(number: int, classes: Sequence[str], where: str) -> None:
+    if number != len(classes):
+        raise DataError(
+            f"there are {number} probabilities for {len(classes)} classes {list(classes)}",
+            where=where,
+        )
+
+
+def _first(usual: Sequence[str], names: Sequence[str]) -> str | None:
+    return next((name for name in usual if name in names), None)
+
+
+def _only(usual: Sequence[str], names: Sequence[str], setting: str, file: str) -> str | None:
+    found = [name for name in usual if name in names]
+    if len(found) > 1:
+        raise DataError(
+            f"several columns could hold the texts: {_listed(found)}",
+            where=file,
+            next_step=f"name the right one in {setting}",
+        )
+    return found[0] if found else None
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) if names else "no columns"

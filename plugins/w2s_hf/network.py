@@ -1,0 +1,150 @@
+"""A transformers body with a linear head that starts at zero."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from w2s_hf import pooling as pool_by
+from w2s_hf.config import LoraSettings
+from w2s_hf.model import HFModel
+from w2s_hf.quiet import quiet
+from w2s_toolkit.errors import ModelError
+
+FOLDER = "model"
+"""Folder of a trained classifier inside its artefact."""
+
+
+class PooledClassifier(nn.Module):
+    """Logits of K classes from one pooled hidden state.
+
+    The head is float32 and zero at first, so every text begins at exactly 1/K and the first steps
+    move no random direction into the body (Burns et al. 2023, appendix A, initialise it from the
+    unembeddings or at random; zero needs neither and makes class names interchangeable).
+
+    Args:
+        body: a network without a head.
+        classes: K, the number of outputs.
+        pooling: see :mod:`w2s_hf.pooling`.
+    """
+
+    def __init__(self, body: Any, classes: int, pooling: pool_by.Pooling) -> None:
+        super().__init__()
+        if pooling != "own" and getattr(body, "pooler", None) is not None:
+            body.pooler = None  # its weights would get no gradient and be saved untrained
+        self.body = body
+        self.pooling = pooling
+        self.head = nn.Linear(hidden_size(body), classes, dtype=torch.float32)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Ids and mask (b, t) to float32 logits (b, K)."""
+        options = {"use_cache": False} if hasattr(self.body.config, "use_cache") else {}
+        outputs = self.body(input_ids=input_ids, attention_mask=attention_mask, **options)
+        vector = pool_by.pool(outputs, attention_mask, self.pooling)
+        with torch.autocast(vector.device.type, enabled=False):
+            logits: torch.Tensor = self.head(vector.float())
+        return logits
+
+
+def hidden_size(body: Any) -> int:
+    """Width of the hidden states."""
+    return int(body.config.get_text_config().hidden_size)
+
+
+def add_lora(network: PooledClassifier, settings: LoraSettings, seed: int) -> None:
+    """Freeze the body and put adapters into it, drawn from ``seed``.
+
+    Raises:
+        ModelError: no layer has one of the names asked for.
+    """
+    import peft
+
+    lora = peft.LoraConfig(
+        r=settings.r,
+        lora_alpha=settings.alpha,
+        lora_dropout=0.0,
+        target_modules=settings.target_modules or "all-linear",
+    )
+    with quiet(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed % 2**63)
+        try:
+            network.body = peft.get_peft_model(network.body, lora)
+        except ValueError as error:
+            names = sorted(
+                {
+                    n.rpartition(".")[2]
+                    for n, m in network.body.named_modules()
+                    if isinstance(m, nn.Linear)
+                }
+            )
+            raise ModelError(
+                f"adapters cannot be added: {str(error).splitlines()[0]}",
+                next_step=f"peft.target_modules can name: {', '.join(names)}",
+            ) from error
+
+
+def merge_lora(network: PooledClassifier) -> None:
+    """Add the adapters into the weights; the body is a plain transformers model again."""
+    adapted: Any = network.body
+    with quiet():
+        network.body = adapted.merge_and_unload()
+
+
+def save(
+    network: PooledClassifier,
+    folder: Path,
+    tokenizer: Any,
+    classes: Sequence[str],
+    details: dict[str, Any],
+) -> str:
+    """Write body, tokenizer, ``head.safetensors`` and ``head.json``; return :func:`weights_digest`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    body: Any = network.body
+    with quiet():
+        body.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+    head = {k: v.detach().cpu().contiguous() for k, v in network.head.state_dict().items()}
+    save_file(head, folder / "head.safetensors")
+    about = {"pooling": network.pooling, "classes": list(classes), **details}
+    text = json.dumps(about, indent=2, sort_keys=True, ensure_ascii=False)
+    (folder / "head.json").write_text(text + "\n", "utf-8")
+    return weights_digest(folder)
+
+
+def load(folder: Path, model: HFModel, dtype: torch.dtype) -> PooledClassifier:
+    """Read what :func:`save` wrote.
+
+    Raises:
+        ModelError: a file is missing or broken.
+    """
+    try:
+        about = json.loads((folder / "head.json").read_text("utf-8"))
+        head = load_file(folder / "head.safetensors")
+    except Exception as error:  # safetensors has an error class of its own for a broken file
+        raise ModelError(
+            f"the trained classifier cannot be read: {error}",
+            where=str(folder),
+            next_step="remove its stage from the store with `w2s cache` and run again",
+        ) from error
+    body = model.new_body(dtype, folder)
+    network = PooledClassifier(body, len(about["classes"]), about["pooling"])
+    network.head.load_state_dict(head)
+    return network
+
+
+def weights_digest(folder: Path) -> str:
+    """Hash of every weight file and the head's description, by name and content."""
+    h = hashlib.sha256()
+    for path in sorted([*folder.glob("*.safetensors"), folder / "head.json"]):
+        with path.open("rb") as file:
+            h.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
+    return h.hexdigest()

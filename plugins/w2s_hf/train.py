@@ -1,0 +1,184 @@
+"""The training loop: one flat function, and all of its state in one object."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from w2s_hf.batches import epoch_batches, micro_batches, steps_per_epoch
+from w2s_hf.config import TrainingConfig
+from w2s_hf.losses import Loss
+from w2s_hf.network import PooledClassifier
+from w2s_hf.schedule import lr_factor
+from w2s_hf.team import Team
+from w2s_hf.tokens import Tokens
+from w2s_toolkit.contracts import Context
+from w2s_toolkit.errors import ModelError
+
+NOTE_EVERY = 10
+"""Steps between two readings of the loss: each one waits for the device."""
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """What is trained on: tokens of n texts, soft labels (n, K) and a weight for each row (n,)."""
+
+    tokens: Tokens
+    labels: npt.NDArray[np.float64]
+    weights: npt.NDArray[np.float64]
+
+
+@dataclass
+class TrainState:
+    """Everything the next step depends on besides data, config and seed.
+
+    Batches are a function of seed and epoch, the learning rate is one of the step, so there is no
+    generator or scheduler to keep.
+    """
+
+    network: torch.nn.Module
+    optimizer: Any
+    loss: Loss
+    step: int = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and plain containers only; loads with ``weights_only=True``."""
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "loss": self.loss.state_dict(),
+            "step": self.step,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what :meth:`state_dict` gave."""
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.loss.load_state_dict(state["loss"])
+        self.step = int(state["step"])
+
+
+def train(
+    network: PooledClassifier,
+    rows: TrainingRows,
+    config: TrainingConfig,
+    loss: Loss,
+    ctx: Context,
+    team: Team,
+    *,
+    dtype: torch.dtype,
+    after_epoch: Callable[[int], None] | None = None,
+) -> None:
+    """Train ``network`` in place.
+
+    The gradient of a step is that of Σ weight·loss over the batch divided by the number of its
+    rows, whatever the micro-batches and the number of processes. The network stays in eval mode:
+    there is no dropout to switch on.
+
+    Args:
+        network: on ``team.device``; what is trained of it is float32.
+        dtype: bfloat16 runs the body under autocast; float32 does not.
+        after_epoch: called with the number of finished epochs.
+
+    Raises:
+        ModelError: the loss is not finite.
+    """
+    lengths = rows.tokens.lengths
+    labels = torch.from_numpy(rows.labels).float().to(team.device)
+    weights = torch.from_numpy(rows.weights).float().to(team.device)
+    groups = parameter_groups(network, config)
+    optimizer = torch.optim.AdamW(groups, weight_decay=config.weight_decay, fused=True)
+    wrapped, prepared = team.prepare(network.eval(), optimizer)
+    state = TrainState(wrapped, prepared, loss)
+    total = steps_per_epoch(len(lengths), config.batch_size) * config.epochs
+
+    with ctx.progress(total, "train") as bar:
+        for epoch in range(config.epochs):
+            for batch in epoch_batches(lengths, config.batch_size, ctx.seed, epoch):
+                mine, counted = team.share(batch)
+                row_weights = weights[mine] * torch.from_numpy(counted).to(team.device)
+                parts = micro_batches(lengths[mine], config.micro_batch_size)
+
+                preview = None
+                if loss.wants_preview:
+                    preview = team.gather(
+                        _log_probs(wrapped, rows.tokens, mine, parts, team.device, dtype),
+                        len(batch),
+                    )
+                loss.begin_step(state.step / total, preview, labels[batch])
+
+                batch_loss = torch.zeros((), device=team.device)
+                seen = []
+                for part in parts:
+                    done = part.stop >= len(mine)
+                    with nullcontext() if done else team.no_sync(wrapped):
+                        with autocast(team.device, dtype):
+                            logits = wrapped(**rows.tokens.batch(mine[part], team.device))
+                        each = loss.rows(logits, labels[mine[part]]) * row_weights[part]
+                        part_loss = each.sum() / len(batch)
+                        team.backward(part_loss)
+                    batch_loss += part_loss.detach()
+                    seen.append(torch.log_softmax(logits.detach(), dim=-1))
+
+                team.clip(wrapped, config.max_grad_norm)
+                factor = lr_factor(state.step, total, config.warmup, config.schedule)
+                for group in prepared.param_groups:
+                    group["lr"] = group["highest_lr"] * factor
+                prepared.step()
+                prepared.zero_grad(set_to_none=True)
+                loss.end_step(team.gather(torch.cat(seen), len(batch)), labels[batch])
+
+                state.step += 1
+                ctx.count("train_tokens", int(lengths[batch].sum()))
+                read = state.step % NOTE_EVERY == 0 or state.step == total
+                bar.advance(1, note=_note(batch_loss, state.step) if read else "")
+            if after_epoch is not None:
+                after_epoch(epoch + 1)
+
+
+def parameter_groups(network: PooledClassifier, config: TrainingConfig) -> list[dict[str, Any]]:
+    """What is trained, in groups with their highest learning rate."""
+    body = [p for p in network.body.parameters() if p.requires_grad]
+    head = list(network.head.parameters())
+    groups = [(head, config.lr * config.head_lr_scale), (body, config.lr)]
+    return [{"params": p, "lr": lr, "highest_lr": lr} for p, lr in groups if p]
+
+
+def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[Any]:
+    """Mixed precision for 16-bit formats; nothing for float32."""
+    if dtype is torch.float32:
+        return nullcontext()
+    return torch.autocast(device.type, dtype=dtype)
+
+
+@torch.no_grad()
+def _log_probs(
+    network: torch.nn.Module,
+    tokens: Tokens,
+    rows: npt.NDArray[np.int64],
+    parts: list[slice],
+    device: torch.device,
+    dtype: torch.dtype,
+) -> torch.Tensor:
+    out = []
+    for part in parts:
+        with autocast(device, dtype):
+            logits = network(**tokens.batch(rows[part], device))
+        out.append(torch.log_softmax(logits, dim=-1))
+    return torch.cat(out)
+
+
+def _note(batch_loss: torch.Tensor, step: int) -> str:
+    value = float(batch_loss)
+    if value != value or value in (float("inf"), float("-inf")):
+        raise ModelError(
+            f"the training loss is {value} at step {step}",
+            next_step="lower lr, or set dtype: float32 in the model's entry",
+        )
+    return f"loss {value:.3f}"

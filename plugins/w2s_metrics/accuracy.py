@@ -1,0 +1,107 @@
+"""Accuracy: the share of rows whose most probable class is the gold one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from w2s_metrics.bootstrap import count_by_group, percentiles, replicate
+from w2s_metrics.config import AccuracyConfig, BootstrapConfig
+from w2s_metrics.intervals import proportion
+from w2s_metrics.scored import (
+    RESAMPLED_APART,
+    IntArray,
+    abstained,
+    answers,
+    group_codes,
+    join_remarks,
+    same_items,
+    why_not,
+)
+from w2s_toolkit.contracts import Context, Observation
+from w2s_toolkit.data import BoolArray, Dataset, LabelSet, Metric, Metrics
+
+
+class Accuracy:
+    """Share of rows answered right; ties count as an answer of the first class.
+
+    Rows with no answer are left out and counted in the remark. One seed: Wilson's interval with
+    the effective number of rows (:func:`~w2s_metrics.intervals.proportion`). Several seeds: the
+    mean over seeds with a hierarchical bootstrap (:mod:`~w2s_metrics.bootstrap`).
+
+    Source: Burns et al. 2023 (arXiv 2312.09390), section 3.
+    """
+
+    def __init__(self, config: AccuracyConfig) -> None:
+        self.config = config
+
+    def evaluate(self, subject: LabelSet, data: Dataset, ctx: Context) -> Metrics:
+        """``accuracy`` on the rows of ``data`` that ``subject`` answers."""
+        reason = why_not(data)
+        if reason:
+            return Metrics({"accuracy": Metric(None, reason=reason)})
+        found = answers(subject, data)
+        return Metrics({"accuracy": accuracy(found.right, found.given, group_codes(data))})
+
+    def aggregate(self, seeds: Sequence[Observation], ctx: Context) -> Metrics:
+        """``accuracy`` over seeds, and the table ``seeds``."""
+        each = [(s.seed, self.evaluate(s.subject, s.data, ctx).values["accuracy"]) for s in seeds]
+        rows = [
+            {"seed": seed, "accuracy": m.value, "low": m.low, "high": m.high, "n": m.n}
+            for seed, m in each
+        ]
+        scored = [s for s, (_, m) in zip(seeds, each, strict=True) if m.value is not None]
+        if len(scored) < len(seeds) or len(seeds) == 1:
+            return Metrics({"accuracy": _of_the_rest(each)}, {"seeds": rows})
+        seeds, shared = same_items(scored)
+        parts = [(answers(s.subject, s.data), group_codes(s.data)) for s in seeds]
+        return Metrics(
+            {
+                "accuracy": mean_over_seeds(
+                    [(a.right, a.given, g) for a, g in parts], shared=shared, config=self.config
+                )
+            },
+            {"seeds": rows},
+        )
+
+
+def accuracy(right: BoolArray, given: BoolArray, groups: IntArray) -> Metric:
+    """Accuracy of one seed on the rows that are given, all arrays (n,)."""
+    n = int(given.sum())
+    if not n:
+        return Metric(None, n=0, reason="no row has an answer")
+    value, low, high = proportion(right[given], groups[given])
+    return Metric(value, low, high, n, abstained(given))
+
+
+def mean_over_seeds(
+    seeds: Sequence[tuple[BoolArray, BoolArray, IntArray]], *, shared: bool, config: BootstrapConfig
+) -> Metric:
+    """Mean over seeds of an accuracy; each seed is (right, given, groups), with rows given.
+
+    ``n`` is the number of scored rows of the seed that has the fewest.
+    """
+    if len(seeds) == 1:
+        return accuracy(*seeds[0])
+    counts = [count_by_group(r[:, None], v[:, None], g) for r, v, g in seeds]
+    draws = replicate(
+        counts,
+        shared=shared,
+        replicates=config.replicates,
+        bootstrap_seed=config.bootstrap_seed,
+    )
+    low, high = percentiles(draws[:, 0])
+    value = sum(float(c.values[0]) for c in counts) / len(counts)
+    n = min(int(given.sum()) for _, given, _ in seeds)
+    remarks = [abstained(given) for _, given, _ in seeds]
+    return Metric(value, low, high, n, join_remarks(*remarks, "" if shared else RESAMPLED_APART))
+
+
+def _of_the_rest(each: Sequence[tuple[int, Metric]]) -> Metric:
+    """A single seed's own metric, or none where a seed could not be scored.
+
+    A mean over only the seeds that could be scored would compare unlike things.
+    """
+    for seed, metric in each:
+        if metric.value is None:
+            return Metric(None, n=0, reason=f"seed {seed}: {metric.reason}")
+    return each[0][1]

@@ -1,0 +1,32 @@
+"""Registers the evaluators. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from w2s_toolkit.hookspecs import Component, hookimpl
+
+_EVALUATORS = (
+    ("accuracy", "accuracy:Accuracy", "AccuracyConfig", "Share of rows answered right."),
+    ("auroc", "auroc:Auroc", "AurocConfig", "Area under the ROC curve, one-vs-rest for K > 2."),
+    ("pgr", "pgr:Pgr", "PgrConfig", "Performance gap recovered, with its guard and interval."),
+    (
+        "agreement",
+        "agreement:Agreement",
+        "AgreementConfig",
+        "How often the student agrees with its supervisor, where that is right and where wrong.",
+    ),
+    (
+        "calibration",
+        "calibration:Calibration",
+        "CalibrationConfig",
+        "Calibration error, Brier score, log-loss and reliability bins.",
+    ),
+)
+
+
+@hookimpl
+def w2s_evaluators() -> Iterable[Component]:
+    """The built-in evaluators."""
+    for name, target, config, summary in _EVALUATORS:
+        yield Component(name, f"w2s_metrics.{target}", f"w2s_metrics.config:{config}", "1", summary)

@@ -1,0 +1,92 @@
+"""From label sets to what evaluators count: predictions, hits and groups, row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from w2s_toolkit.contracts import Observation
+from w2s_toolkit.data import BoolArray, Dataset, FloatArray, LabelSet
+from w2s_toolkit.errors import DataError
+
+IntArray = npt.NDArray[np.int64]
+
+
+class Answers(NamedTuple):
+    """One role's answers on n rows.
+
+    Attributes:
+        predicted: (n,) most probable class, the first one on a tie.
+        right: (n,) whether it is the gold class.
+        given: (n,) whether there is an answer at all; the rest of a row counts only where it is.
+        probs: (n, K) probabilities, rows summing to one exactly where given.
+    """
+
+    predicted: IntArray
+    right: BoolArray
+    given: BoolArray
+    probs: FloatArray
+
+
+def why_not(data: Dataset) -> str:
+    """Why classification measures do not apply to this data; empty when they do."""
+    if data.info.kind == "generation":
+        return "not defined for generated text"
+    return "" if len(data) else "there are no rows"
+
+
+def answers(labels: LabelSet, data: Dataset) -> Answers:
+    """Answers in the row order of ``data``, joined by id.
+
+    Raises:
+        AlignmentError: the ids differ.
+        DataError: the data is blind, or a gold class has no probability.
+    """
+    labels, gold = labels.align(data), data.gold
+    classes = labels.probs.shape[1]
+    if gold.size and (gold.min() < 0 or gold.max() >= classes):
+        raise DataError(
+            f"a gold label is class {gold.max() if gold.min() >= 0 else gold.min()}, "
+            f"but the predictions have {classes} classes",
+            where=data.name,
+            next_step="check that the model was trained for the classes of this task",
+        )
+    given = ~labels.abstain
+    probs = np.where(given[:, None], labels.probs, 1.0 / classes)
+    predicted = np.asarray(probs.argmax(1), dtype=np.int64)
+    return Answers(predicted, predicted == gold, given, probs / probs.sum(1, keepdims=True))
+
+
+def group_codes(data: Dataset) -> IntArray:
+    """(n,) group numbers from 0; a row without a group is a group of its own."""
+    names = [group or f"\0{i}" for group, i in zip(data.groups, data.ids, strict=True)]
+    return np.asarray(np.unique(names, return_inverse=True)[1], dtype=np.int64).reshape(-1)
+
+
+def abstained(given: BoolArray) -> str:
+    """A remark on rows that are not scored; empty when there are none."""
+    left_out = int((~given).sum())
+    return f"{left_out} of {len(given)} rows have no answer and are not scored" if left_out else ""
+
+
+def same_items(seeds: Sequence[Observation]) -> tuple[list[Observation], bool]:
+    """The seeds with their rows in one order, and whether all were scored on the same ids.
+
+    Items can be resampled together only when the ids are the same; otherwise the seeds are
+    returned as they are.
+    """
+    first = seeds[0].data
+    if any(set(s.data.ids) != set(first.ids) for s in seeds[1:]):
+        return list(seeds), False
+    return [Observation(s.seed, first, s.subject, s.references) for s in seeds], True
+
+
+RESAMPLED_APART = "rows differ between seeds, so they are resampled within each seed"
+
+
+def join_remarks(*remarks: str) -> str:
+    """One text of several remarks, each said once."""
+    return "; ".join(dict.fromkeys(r for r in remarks if r))

@@ -1,0 +1,113 @@
+"""Labelled rows of one's own, from files or from any hub data set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from w2s_tasks.columns import Record
+from w2s_tasks.config import TableConfig
+from w2s_tasks.hub import read_hub
+from w2s_tasks.labels import LabelReader
+from w2s_tasks.sources import Remarks, Source, open_files, open_hub, rows_of
+from w2s_tasks.template import parse_template
+from w2s_toolkit.contracts import Context, Row, TaskData
+from w2s_toolkit.data import TaskInfo
+from w2s_toolkit.errors import DataError
+
+_REMARKS = {"blank_text": "have no text in any column of the template; they are kept"}
+
+
+class Table:
+    """Classification over K named classes with a prompt made by a template.
+
+    Every source is opened and its first row made at once, so that a wrong path, column or label
+    is reported before anything is trained; the rest is read as it is asked for.
+    """
+
+    def __init__(self, config: TableConfig) -> None:
+        self.config = config
+        self._template = parse_template(config.template)
+        self._group = parse_template(_as_template(config.group)) if config.group else None
+        self._labels = LabelReader(config.label, config.choices, config.label_map)
+
+    def load(self, ctx: Context) -> TaskData:
+        """See :meth:`w2s_toolkit.contracts.Task.load`."""
+        sources, feeds = self._open()
+        ids = _Ids(self.config.id_column)
+        rows: dict[str, Iterator[Row]] = {}
+        for name, source in sources.items():
+            self._row(source.first)
+            rows[name] = rows_of(source, ctx, _Maker(self, ids), _REMARKS)
+        info = TaskInfo("classification", self.config.choices, self.config.question)
+        return TaskData(info, rows, feeds)
+
+    def _open(self) -> tuple[dict[str, Source], dict[str, str]]:
+        """The sources that feed a split, and which split each feeds."""
+        config = self.config
+        if config.id is None:
+            files = config.files()
+            feeds = config.feeding(files)
+            return open_files({n: f for n, f in files.items() if n in feeds.values()}), feeds
+        splits = read_hub(config.id, config.config, config.revision)
+        feeds = config.feeding(splits)
+        return open_hub(config.id, {n: s for n, s in splits.items() if n in feeds.values()}), feeds
+
+    def _row(self, record: Record) -> Row:
+        prompt = self._template.render(record.text)
+        group = self._group.render(record.text) if self._group else ""
+        return Row(
+            prompt,
+            self.config.choices,
+            gold=self._labels.read(record),
+            group=group,
+            meta={"line": record.line},
+        )
+
+    def make(self, record: Record, remarks: Remarks, ids: _Ids) -> Row:
+        """One row, with its id where the data has ids."""
+        row = self._row(record)
+        if not any(record.text(column).strip() for column in self._template.columns):
+            remarks.add("blank_text")
+        return row._replace(id=ids.of(record))
+
+
+class _Ids:
+    """Ids of the data's own, which must differ over all sources: labels are joined by them."""
+
+    def __init__(self, column: str | None) -> None:
+        self._column = column
+        self._seen: dict[str, str] = {}
+
+    def of(self, record: Record) -> str | None:
+        """The record's id, or None where the data has none."""
+        if self._column is None:
+            return None
+        own = record.text(self._column).strip()
+        if not own:
+            raise DataError(
+                f"the id in column {self._column!r} is blank",
+                where=record.where,
+                next_step="give every row an id, or leave `id_column` out",
+            )
+        if own in self._seen:
+            raise DataError(
+                f"the id {own!r} is also that of {self._seen[own]}",
+                where=record.where,
+                next_step="give every row an id of its own, or leave `id_column` out",
+            )
+        self._seen[own] = record.where
+        return own
+
+
+class _Maker:
+    """Makes the rows of one record for :func:`~w2s_tasks.sources.rows_of`."""
+
+    def __init__(self, table: Table, ids: _Ids) -> None:
+        self._table, self._ids = table, ids
+
+    def __call__(self, record: Record, remarks: Remarks) -> tuple[Row, ...]:
+        return (self._table.make(record, remarks, self._ids),)
+
+
+def _as_template(group: str) -> str:
+    return group if "{" in group else "{" + group + "}"

@@ -1,0 +1,154 @@
+"""``w2s plan`` and ``w2s explain``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from w2s_toolkit.cli.options import json_option, recipe_argument, set_option, store_option
+
+if TYPE_CHECKING:
+    from w2s_toolkit.plan.graph import Stage
+    from w2s_toolkit.plan.planner import Plan
+    from w2s_toolkit.store import Store
+
+
+@click.command()
+@recipe_argument
+@set_option
+@store_option
+@json_option
+def plan(recipe: str, overrides: tuple[str, ...], store: Path, as_json: bool) -> None:
+    """Show the stages of RECIPE: which are cached, which will run, and why."""
+    from w2s_toolkit.plan.export import plan_json
+    from w2s_toolkit.plan.why import Explainer
+
+    made, place = _plan(recipe, overrides, store)
+    explainer = Explainer(made.graph, place)
+    status = {s.key: "cached" if place.has(s.key) else "to run" for s in made.graph}
+    why = {s.key: explainer.why(s) for s in made.graph if status[s.key] == "to run"}
+    if as_json:
+        click.echo(json.dumps(plan_json(made, status=status, why=why), indent=1, default=str))
+        return
+    _print_tree(made, status, why)
+
+
+@click.command()
+@recipe_argument
+@click.argument("stage")
+@set_option
+@store_option
+@json_option
+def explain(
+    recipe: str, stage: str, overrides: tuple[str, ...], store: Path, as_json: bool
+) -> None:
+    """Say what STAGE of RECIPE is made from, and which part of its key changed.
+
+    STAGE is an id as 'w2s plan' prints it, a part of one, or the beginning of a key.
+    """
+    from w2s_toolkit.errors import UsageError
+    from w2s_toolkit.plan.why import Explainer
+    from w2s_toolkit.registry import suggestion
+
+    made, place = _plan(recipe, overrides, store)
+    found = made.graph.find(stage)
+    if not found:
+        ids = [s.id for s in made.graph]
+        raise UsageError(
+            f"there is no stage {stage!r}{suggestion(stage, ids)}",
+            next_step="'w2s plan' lists the stages",
+        )
+    explainer = Explainer(made.graph, place)
+    if as_json:
+        click.echo(json.dumps([_explained(s, made, place, explainer) for s in found], indent=1))
+        return
+    for each in found:
+        _print_explained(each, made, place, explainer)
+
+
+def _plan(recipe: str, overrides: tuple[str, ...], store: Path) -> tuple[Plan, Store]:
+    from w2s_toolkit.plan.export import plan_recipe
+    from w2s_toolkit.recipe.load import find_recipe, load_recipe
+    from w2s_toolkit.registry import Registry
+    from w2s_toolkit.store import Store
+
+    registry = Registry()
+    registry.check_hook_names()
+    place = Store(store)
+    loaded = load_recipe(find_recipe(recipe, registry), registry, overrides)
+    return plan_recipe(loaded, place), place
+
+
+def _print_tree(plan: Plan, status: dict[str, str], why: dict[str, str]) -> None:
+    cached = sum(s == "cached" for s in status.values())
+    cells = f", {len(plan.axes)} cells" if len(plan.axes) > 1 else ""
+    click.secho(f"{plan.recipe.name}{cells}", bold=True)
+    shown: tuple[str, ...] = ()
+    for stage in sorted(plan.graph, key=_tree_order(plan)):
+        name, bracket, axes = stage.id.partition("[")
+        *folders, leaf = name.split("/")
+        for depth, folder in enumerate(folders):
+            if shown[: depth + 1] != tuple(folders[: depth + 1]):
+                click.echo(f"{'  ' * depth}  {folder}")
+                shown = tuple(folders[: depth + 1])
+        indent = "  " * len(folders)
+        mark = click.style("cached", fg="green") if status[stage.key] == "cached" else ""
+        mark = mark or click.style("to run", fg="yellow") + f"  {why[stage.key]}"
+        pending = "  (more stages follow from what it decides)" if stage.expand else ""
+        click.echo(f"{indent}  {leaf + bracket + axes:<34} {mark}{pending}")
+    click.echo(f"{len(status)} stages: {cached} cached, {len(status) - cached} to run")
+
+
+def _tree_order(plan: Plan):  # type: ignore[no-untyped-def]
+    """Stages of one folder together, folders in the order in which they first come."""
+    first: dict[str, int] = {}
+    for position, stage in enumerate(plan.graph):
+        folders = stage.name.split("/")[:-1]
+        for depth in range(len(folders) + 1):
+            first.setdefault("/".join(folders[:depth]), position)
+        first.setdefault(stage.name, position)
+    place = {s.key: i for i, s in enumerate(plan.graph)}
+
+    def order(stage: Stage) -> tuple[int, ...]:
+        words = stage.name.split("/")
+        path = tuple(first["/".join(words[: d + 1])] for d in range(len(words)))
+        return (*path, place[stage.key])
+
+    return order
+
+
+def _explained(stage: Stage, plan: Plan, store: Store, explainer: object) -> dict[str, object]:
+    from w2s_toolkit.plan.why import Explainer
+
+    assert isinstance(explainer, Explainer)
+    cached = store.has(stage.key)
+    changes = [] if cached else explainer.changes(stage)
+    return {
+        "id": stage.id,
+        "key": stage.key,
+        "status": "cached" if cached else "to run",
+        "changes": [{"place": c.place, "before": c.before, "after": c.after} for c in changes],
+        "parts": stage.parts,
+        "inputs": {n: plan.graph[k].id for n, k in stage.inputs.items() if k in plan.graph.stages},
+    }
+
+
+def _print_explained(stage: Stage, plan: Plan, store: Store, explainer: object) -> None:
+    facts = _explained(stage, plan, store, explainer)
+    click.secho(stage.id, bold=True)
+    click.echo(f"  key     {stage.key}")
+    click.echo(f"  made by {'/'.join(stage.component).strip('/') or 'the core'} ({stage.kind})")
+    for slot, parent in facts["inputs"].items():  # type: ignore[attr-defined]
+        click.echo(f"  input   {slot}: {parent}")
+    if facts["status"] == "cached":
+        click.echo(f"  cached  {store.folder(stage.key)}")
+        return
+    changes = facts["changes"]
+    assert isinstance(changes, list)
+    if not changes:
+        click.echo("  to run  never made before")
+    for change in changes:
+        click.echo(f"  changed {change['place']}: {change['before']} → {change['after']}")

@@ -1,0 +1,79 @@
+"""``w2s runs ls``, ``w2s runs show`` and ``w2s report``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from w2s_toolkit.cli.options import json_option, runs_option
+
+
+@click.group()
+def runs() -> None:
+    """Runs and their results."""
+
+
+@runs.command()
+@runs_option
+@json_option
+def ls(runs: Path, as_json: bool) -> None:
+    """List runs, oldest first."""
+    from w2s_toolkit.loading import Run, list_runs
+
+    rows = [{"name": n, "status": Run(runs / n).status, "path": str(runs / n)} for n in list_runs(runs)]
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+        return
+    if not rows:
+        click.echo(f"no runs in {runs}", err=True)
+    for row in rows:
+        click.echo(f"{row['status']:<8} {row['name']}")
+
+
+@runs.command()
+@click.argument("run")
+@runs_option
+@json_option
+def show(run: str, runs: Path, as_json: bool) -> None:
+    """Show a run: RUN is its directory, its name, a unique beginning of it, or 'last'."""
+    from w2s_toolkit.loading import load_run
+
+    found = load_run(run, runs)
+    if as_json:
+        click.echo(json.dumps(found.raw, indent=1, sort_keys=True, ensure_ascii=False))
+        return
+    click.echo(f"{found.path.name}: {found.status}")
+    if (found.path / "results.json").exists():
+        from w2s_toolkit.report.table import print_summary
+
+        print_summary(found.raw)
+        return
+    for line in _events(found.path):
+        click.echo(line)
+
+
+@click.command()
+@click.argument("run")
+@runs_option
+def report(run: str, runs: Path) -> None:
+    """Build RUN's report.html again."""
+    from w2s_toolkit.loading import load_run
+    from w2s_toolkit.report.html import write_report
+
+    found = load_run(run, runs)
+    assert found.raw
+    click.echo(f"wrote {write_report(found.path)}")
+
+
+def _events(path: Path) -> list[str]:
+    """What a run without results did: its finished stages and its error."""
+    lines = []
+    for text in (path / "events.jsonl").read_text(encoding="utf-8").splitlines():
+        event = json.loads(text)
+        if event["event"] == "stage_finished":
+            lines.append(f"  {event['status']:<8} {event['stage']}")
+            if event.get("error"):
+                lines.append(f"    {event['error']}\n    log: {event.get('log', '')}")
+    return lines

@@ -1,0 +1,29 @@
+"""Stages in the coordinating process: no start-up cost, loaded models are shared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from w2s_toolkit.contracts import EventSink, StageJob, StageOutcome
+from w2s_toolkit.executors.config import ExecutorConfig
+from w2s_toolkit.registry import Registry
+from w2s_toolkit.stages.shared import SharedObjects
+
+
+class InProcess:
+    """See :class:`~w2s_toolkit.contracts.Executor`."""
+
+    def __init__(self, config: ExecutorConfig) -> None:
+        self._registry = Registry()
+        self._shared = SharedObjects()
+
+    def run(self, job: StageJob, on_event: EventSink) -> StageOutcome:
+        """Run the stage here."""
+        from w2s_toolkit.stages.run import run_job
+        from w2s_toolkit.store import Store
+
+        return run_job(job, self._registry, Store(Path(job.store)), self._shared, on_event)
+
+    def close(self) -> None:
+        """Let go of all loaded models."""
+        self._shared.clear()

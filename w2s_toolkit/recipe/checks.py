@@ -1,0 +1,115 @@
+"""Checks across the blocks of one cell: names, splits, leakage. No file is read here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from w2s_toolkit.config import EvaluatorConfig, ModelConfig, StudentConfig, SupervisorConfig
+from w2s_toolkit.recipe.problems import Problems
+from w2s_toolkit.registry import suggestion
+
+if TYPE_CHECKING:
+    from w2s_toolkit.recipe.load import Cell, Phase, Use
+
+
+def check_cell(cell: Cell, problems: Problems) -> None:
+    """Note every problem of a cell whose blocks are each right on their own."""
+    names = [p.name for p in cell.phases]
+    for phase in cell.phases:
+        if names.count(phase.name) > 1:
+            problems.add((*phase.path, "name"), f"two phases are called {phase.name!r}")
+        _check_base_classes(phase, problems)
+        if phase.model.pool not in cell.options.splits:
+            _unknown_split(cell, problems, (*phase.path, "pool"), phase.model.pool)
+        for use in _uses(phase):
+            _check_names(cell, use, problems)
+        _check_leakage(phase, problems)
+    for use in (*cell.models.values(), cell.task):
+        _check_names(cell, use, problems)
+
+
+def _uses(phase: Phase) -> tuple[Use, ...]:
+    return (
+        phase.supervisor,
+        *phase.oversight,
+        *phase.refine,
+        phase.student,
+        *phase.evaluate,
+    )
+
+
+def _check_base_classes(phase: Phase, problems: Problems) -> None:
+    pairs = [(phase.supervisor, SupervisorConfig), (phase.student, StudentConfig)]
+    pairs += [(use, EvaluatorConfig) for use in phase.evaluate]
+    for use, base in pairs:
+        if not isinstance(use.config, base):
+            problems.add(
+                use.path,
+                f"the config of {use.name!r} does not derive from {base.__name__}",
+                "this is a fault of the plugin that offers it",
+            )
+
+
+def _check_names(cell: Cell, use: Use, problems: Problems) -> None:
+    for field in use.config.uses("model"):
+        if field.value not in cell.models:
+            near = suggestion(str(field.value), cell.models)
+            problems.add(
+                (*use.path, *field.location),
+                f"models: has no entry {field.value!r}{near}",
+                f"it holds: {', '.join(cell.models) or 'nothing'}",
+            )
+            continue
+        _check_capabilities(cell.models[str(field.value)], use, str(field.location[0]), problems)
+    for field in use.config.uses("split"):
+        if field.value not in cell.options.splits:
+            _unknown_split(cell, problems, (*use.path, *field.location), str(field.value))
+
+
+def _check_capabilities(model: Use, use: Use, field: str, problems: Problems) -> None:
+    if not isinstance(model.config, ModelConfig):
+        problems.add(model.path, f"the config of {model.name!r} does not derive from ModelConfig")
+        return
+    needs = [need.rpartition(":") for need in use.component.needs]
+    wanted = {capability for owner, _, capability in needs if owner in ("", field)}
+    missing = sorted(wanted - model.config.capabilities())
+    if missing:
+        problems.add(
+            use.path,
+            f"{use.name!r} needs a model that can {', '.join(missing)}; "
+            f"models.{model.path[-1]} ({model.name}) cannot",
+            "name another model, or another component",
+        )
+
+
+def _unknown_split(cell: Cell, problems: Problems, path: tuple[str | int, ...], name: str) -> None:
+    problems.add(
+        path,
+        f"task.splits has no split {name!r}{suggestion(name, cell.options.splits)}",
+        f"it holds: {', '.join(cell.options.splits)}",
+    )
+
+
+def _check_leakage(phase: Phase, problems: Problems) -> None:
+    supervisor = phase.supervisor.config
+    if not isinstance(supervisor, SupervisorConfig):
+        return
+    if supervisor.train_on == phase.model.pool and not phase.model.allow_overlap:
+        problems.add(
+            (*phase.supervisor.path, "train_on"),
+            f"the supervisor would label {phase.model.pool!r}, on which it was trained",
+            "train it on another split, or set allow_overlap: true in the phase",
+        )
+    trained = {phase.model.pool: "the student trains on it"}
+    if supervisor.train_on:
+        trained[supervisor.train_on] = "the supervisor trains on it"
+    chooses = {supervisor.choose_on: "it chooses the supervisor's checkpoint"}
+    for use in phase.evaluate:
+        on = use.config.on if isinstance(use.config, EvaluatorConfig) else ""
+        reason = trained.get(on) or chooses.get(on)
+        if reason:
+            problems.add(
+                use.path,
+                f"{use.name!r} would be measured on {on!r}, but {reason}",
+                "measure on a split that nothing was trained or chosen on",
+            )

@@ -1,0 +1,452 @@
+"""Recipe file -> checked cells: one for each combination of the matrix."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from w2s_toolkit.config import ComponentConfig
+from w2s_toolkit.errors import RecipeError, RegistryError
+from w2s_toolkit.hookspecs import Component
+from w2s_toolkit.recipe import checks
+from w2s_toolkit.recipe.overrides import apply_overrides, set_path
+from w2s_toolkit.recipe.problems import Problems
+from w2s_toolkit.recipe.schema import (
+    TASK_KEYS,
+    USE_BLOCKS,
+    PhaseModel,
+    RecipeModel,
+    TaskOptions,
+)
+from w2s_toolkit.recipe.tree import Path_, Tree, read_tree
+from w2s_toolkit.registry import Registry, singular, suggestion
+
+MAX_CELLS = 2000
+
+
+@dataclass(frozen=True)
+class Use:
+    """A component with its checked config, and where the recipe names it."""
+
+    kind: str
+    component: Component
+    config: ComponentConfig
+    path: Path_
+
+    @property
+    def name(self) -> str:
+        """The word after ``use:``."""
+        return self.component.name
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A checked phase."""
+
+    model: PhaseModel
+    path: Path_
+    supervisor: Use
+    oversight: tuple[Use, ...]
+    refine: tuple[Use, ...]
+    student: Use
+    evaluate: tuple[Use, ...]
+
+    @property
+    def name(self) -> str:
+        """The phase's name."""
+        return self.model.name
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One combination of the matrix, fully checked.
+
+    ``axes`` maps the address of each axis to its value here, in the order of the recipe.
+    """
+
+    axes: Mapping[str, Any]
+    seed: int
+    models: Mapping[str, Use]
+    task: Use
+    options: TaskOptions
+    baselines: tuple[str, ...]
+    phases: tuple[Phase, ...]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A checked recipe.
+
+    ``document`` is the recipe after overrides, before the matrix is applied.
+    """
+
+    name: str
+    description: str
+    file: Path
+    text: str
+    overrides: tuple[str, ...]
+    document: Mapping[str, Any]
+    cells: tuple[Cell, ...]
+
+
+def find_recipe(name: str, registry: Registry) -> Path:
+    """The file of a recipe given by path or by the name of a shipped one.
+
+    Raises:
+        RecipeError: neither exists.
+    """
+    path = Path(name)
+    if path.is_file():
+        return path
+    shipped = registry.recipe(name)
+    if shipped:
+        return Path(shipped.path)
+    names = [r.name for r in registry.recipes()]
+    if path.is_dir():
+        raise RecipeError("this is a folder, not a recipe file", where=name)
+    raise RecipeError(
+        f"there is no recipe file or shipped recipe {name!r}{suggestion(name, names)}",
+        next_step="'w2s recipes ls' lists the shipped ones",
+    )
+
+
+def load_recipe(file: Path, registry: Registry, overrides: Iterable[str] = ()) -> Recipe:
+    """Read, override, unfold and check a recipe.
+
+    Raises:
+        RecipeError: holds every problem found.
+    """
+    tree = read_tree(file)
+    overrides = tuple(overrides)
+    document, origins = apply_overrides(tree.value, list(overrides))
+    problems = Problems(tree, dict(origins))
+    top = _validate(RecipeModel, document, (), problems)
+    # A faulty top level often causes false alarms below; but blocks are independent of it.
+    cells = [
+        cell
+        for axes, changed, at in _unfold(document, tree, problems)
+        if (cell := _Checker(changed, registry, problems, file, {**origins, **at}).cell(axes))
+    ]
+    problems.raise_if_any()
+    assert isinstance(top, RecipeModel)
+    return Recipe(
+        name=top.name,
+        description=top.description,
+        file=file,
+        text="\n".join(tree.lines) + "\n",
+        overrides=overrides,
+        document=document,
+        cells=tuple(cells),
+    )
+
+
+def _unfold(
+    document: Mapping[str, Any], tree: Tree, problems: Problems
+) -> Iterable[tuple[dict[str, Any], dict[str, Any], dict[Path_, str]]]:
+    matrix = document.get("matrix")
+    axes = matrix if isinstance(matrix, dict) else {}
+    usable = {a: v for a, v in axes.items() if isinstance(v, list) and v}
+    size = 1
+    for address, values in usable.items():
+        size *= len(values)
+        texts = [json.dumps(v, sort_keys=True, default=str) for v in values]
+        if len(set(texts)) < len(texts):
+            problems.add(("matrix", address), "a value stands twice on this axis")
+    if size > MAX_CELLS:
+        problems.add(("matrix",), f"the matrix has {size} cells; at most {MAX_CELLS} are run")
+        return
+    for values in itertools.product(*usable.values()):
+        changed = copy.deepcopy({k: v for k, v in document.items() if k != "matrix"})
+        at: dict[Path_, str] = {}
+        combination = dict(zip(usable, values, strict=True))
+        for address, value in combination.items():
+            if address.split(".")[0] in ("matrix", "schema", "name"):
+                problems.add(("matrix", address), f"{address!r} cannot be varied")
+                continue
+            origin = f"{tree.file}:{tree.line_of(('matrix', address))}: matrix"
+            try:
+                at[set_path(changed, address, value, origin)] = origin
+            except RecipeError as error:
+                problems.add(("matrix", address), error.what, error.next_step)
+        yield combination, changed, at
+
+
+class _Checker:
+    """Checks one unfolded document; notes problems and goes on as far as it makes sense."""
+
+    def __init__(
+        self,
+        document: dict[str, Any],
+        registry: Registry,
+        problems: Problems,
+        file: Path,
+        origins: dict[Path_, str],
+    ) -> None:
+        self._document = document
+        self._registry = registry
+        self._problems = problems
+        self._folder = file.resolve().parent
+        self._origins = origins
+
+    def cell(self, axes: dict[str, Any]) -> Cell | None:
+        before = len(self._problems.found)
+        shared = self._problems.overridden
+        self._problems.overridden = self._origins
+        try:
+            return self._cell(axes) if len(self._problems.found) == before else None
+        finally:
+            self._problems.overridden = {**shared, **self._used_origins(before)}
+
+    def _used_origins(self, before: int) -> dict[Path_, str]:
+        # Problems are rendered at the end: keep the origins of those found in this cell.
+        paths = [p.path for p in self._problems.found[before:]]
+        return {
+            origin: text
+            for origin, text in self._origins.items()
+            if any(path[: len(origin)] == origin for path in paths)
+        }
+
+    def _cell(self, axes: dict[str, Any]) -> Cell | None:
+        before = len(self._problems.found)
+        top = _validate(RecipeModel, self._document, (), self._problems)
+        models = self._models()
+        task, options = self._task()
+        phases = self._phases()
+        if not (isinstance(top, RecipeModel) and task and options):
+            return None
+        if len(phases) < len(top.phases) or len(self._problems.found) > before:
+            return None
+        cell = Cell(
+            axes=axes,
+            seed=top.seed,
+            models=models,
+            task=task,
+            options=options,
+            baselines=tuple(dict.fromkeys(top.baselines)),
+            phases=tuple(phases),
+        )
+        checks.check_cell(cell, self._problems)
+        return cell if len(self._problems.found) == before else None
+
+    def _models(self) -> dict[str, Use]:
+        raw = self._document.get("models")
+        if not isinstance(raw, dict):
+            return {}
+        found = {n: self._use("models", b, ("models", n)) for n, b in raw.items()}
+        return {name: use for name, use in found.items() if use}
+
+    def _task(self) -> tuple[Use | None, TaskOptions | None]:
+        raw = self._document.get("task")
+        if not isinstance(raw, dict):
+            return None, None
+        own = {k: v for k, v in raw.items() if k in TASK_KEYS}
+        rest = {k: v for k, v in raw.items() if k not in TASK_KEYS}
+        options = _validate(TaskOptions, own, ("task",), self._problems)
+        use = self._use("tasks", rest, ("task",), also=TASK_KEYS)
+        return use, options if isinstance(options, TaskOptions) else None
+
+    def _phases(self) -> list[Phase]:
+        raw = self._document.get("phases")
+        out: list[Phase] = []
+        for index, block in enumerate(raw if isinstance(raw, list) else []):
+            if not isinstance(block, dict):
+                continue
+            path: Path_ = ("phases", index)
+            try:
+                model = PhaseModel.model_validate(block)
+            except ValidationError:
+                self._component_problems(block, path)  # the rest was noted with the top level
+                continue
+            uses = self._component_problems(model.model_dump(), path)
+            if uses is None:
+                continue
+            out.append(
+                Phase(
+                    model=model,
+                    path=path,
+                    supervisor=uses["supervisors"][0],
+                    oversight=tuple(uses["oversight"]),
+                    refine=tuple(uses["refine"]),
+                    student=uses["student"][0],
+                    evaluate=tuple(uses["evaluate"]),
+                )
+            )
+        return out
+
+    def _component_problems(
+        self, block: Mapping[str, Any], path: Path_
+    ) -> dict[str, list[Use]] | None:
+        uses: dict[str, list[Use]] = {}
+        complete = True
+        for key, kind in USE_BLOCKS.items():
+            raw = block.get(key)
+            several = raw if isinstance(raw, list) else [raw]
+            uses[key] = []
+            for index, item in enumerate(several):
+                if raw is None or isinstance(raw, list) is not (key != "student"):
+                    continue
+                at = (*path, key, index) if isinstance(raw, list) else (*path, key)
+                use = self._use(kind, item, at)
+                complete = complete and use is not None
+                if use:
+                    uses[key].append(use)
+        return uses if complete and uses["supervisors"] and uses["student"] else None
+
+    def _use(
+        self, kind: str, raw: Any, path: Path_, also: Iterable[str] = ()
+    ) -> Use | None:
+        block = {"use": raw} if isinstance(raw, str) else raw
+        if not isinstance(block, dict) or not isinstance(block.get("use"), str):
+            self._problems.add(
+                path,
+                f"'use: NAME' is missing here: it names the {singular(kind)}",
+                f"there are: {', '.join(self._registry.names(kind)) or 'none'}",
+            )
+            return None
+        name = block["use"]
+        try:
+            component = self._registry.get(kind, name)
+            model = self._registry.config_model(component)
+        except RegistryError as error:
+            self._problems.add((*path, "use"), error.what, error.next_step)
+            return None
+        values = {k: v for k, v in block.items() if k != "use"}
+        config = _validate(model, values, path, self._problems, also)
+        if not isinstance(config, ComponentConfig):
+            return None
+        config = self._resolve_paths(config, values, path)
+        for problem in config.check():
+            self._problems.add(path, problem)
+        return Use(kind, component, config, path)
+
+    def _resolve_paths(
+        self, config: ComponentConfig, values: dict[str, Any], path: Path_
+    ) -> ComponentConfig:
+        changed = copy.deepcopy(values)
+        for use in (*config.uses("path"), *config.uses("path_or_id")):
+            base = self._base((*path, *use.location))
+            resolved, exists = resolve_path(str(use.value), base)
+            if use.marker == "path" and not exists:
+                self._problems.add(
+                    (*path, *use.location),
+                    f"there is no file or folder {str(use.value)!r}",
+                    f"looked in {base} and the current folder",
+                )
+            if exists or use.marker == "path":
+                _put(changed, use.location, resolved)
+        return type(config).model_validate(changed) if changed != values else config
+
+    def _base(self, path: Path_) -> Path:
+        given = any(
+            path[: len(origin)] == origin and text.startswith("--set")
+            for origin, text in self._origins.items()
+        )
+        return Path.cwd() if given else self._folder
+
+
+def resolve_path(text: str, base: Path) -> tuple[str, bool]:
+    """Absolute form of a path, and whether it exists: against ``base``, then the current folder."""
+    path = Path(text).expanduser()
+    for folder in (base, Path.cwd()):
+        if (folder / path).exists():
+            return str((folder / path).resolve()), True
+    return str(base / path), False
+
+
+def _put(values: dict[str, Any], location: tuple[str | int, ...], value: Any) -> None:
+    node: Any = values
+    for step in location[:-1]:
+        if isinstance(node, dict) and isinstance(node.get(step), str):
+            return
+        if isinstance(node, dict) and step not in node:
+            node[step] = {}
+        node = node[step]
+    node[location[-1]] = value
+
+
+def _validate(
+    model: type[BaseModel],
+    value: Any,
+    path: Path_,
+    problems: Problems,
+    also: Iterable[str] = (),
+) -> BaseModel | None:
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        for item in error.errors(include_url=False):
+            loc = _written(item["loc"], value)
+            problems.add((*path, *loc), *_explain(item, model, value, loc, also))
+    except RecursionError:
+        problems.add(path, "nested too deeply")
+    return None
+
+
+def _written(loc: tuple[str | int, ...], value: Any) -> Path_:
+    """A pydantic location without the tags of unions, which the file does not hold."""
+    out: list[str | int] = []
+    node = value
+    for index, step in enumerate(loc):
+        inside = (isinstance(node, dict) and step in node) or (
+            isinstance(node, list) and isinstance(step, int) and step < len(node)
+        )
+        if inside:
+            node = node[step]
+            out.append(step)
+        elif index == len(loc) - 1 and isinstance(step, str) and step.isidentifier():
+            out.append(step)
+    return tuple(out)
+
+
+def _explain(
+    item: Any, model: type[BaseModel], value: Any, loc: Path_, also: Iterable[str]
+) -> tuple[str, str]:
+    kind, message = item["type"], str(item["msg"])
+    if kind == "extra_forbidden":
+        known = [*_fields_at(model, loc[:-1], value), *(also if len(loc) == 1 else ())]
+        known = [k for k in known if k != "use"]
+        near = suggestion(str(loc[-1]), known)
+        return f"unknown key {loc[-1]!r}{near}", f"known here: {', '.join(sorted(known)) or 'none'}"
+    if kind == "missing":
+        return f"the key {loc[-1] if loc else ''!r} is missing", ""
+    message = message.removeprefix("Value error, ")
+    given = item.get("input")
+    shown = json.dumps(given, default=str, ensure_ascii=False)
+    if isinstance(given, dict | list) or len(shown) > 80:
+        return _lower(message), ""
+    return f"{_lower(message)} (given: {shown})", ""
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def _fields_at(model: type[BaseModel], path: Path_, value: Any) -> list[str]:
+    current: list[type[BaseModel]] = [model]
+    for step in path:
+        if isinstance(step, int):
+            continue
+        inner = [m for c in current for m in _inner_models(c, step)]
+        current = inner or current
+    return sorted({f.alias or n for m in current for n, f in m.model_fields.items()})
+
+
+def _inner_models(model: type[BaseModel], name: str) -> list[type[BaseModel]]:
+    for key, info in model.model_fields.items():
+        if name in (key, info.alias):
+            return list(_models_in(info.annotation))
+    return []
+
+
+def _models_in(annotation: Any) -> Iterable[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in getattr(annotation, "__args__", ()):
+        yield from _models_in(inner)

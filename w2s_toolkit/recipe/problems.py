@@ -1,0 +1,76 @@
+"""Problems in a recipe, collected and shown together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from w2s_toolkit.errors import RecipeError
+from w2s_toolkit.recipe.tree import Path_, Tree
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong at one place of a recipe."""
+
+    path: Path_
+    message: str
+    next_step: str = ""
+
+
+@dataclass
+class Problems:
+    """Collects problems and renders each with its line.
+
+    ``overridden`` tells which paths were given on the command line or by the matrix, so that the
+    message points there and not at a line that says something else.
+    """
+
+    tree: Tree
+    overridden: Mapping[Path_, str] = field(default_factory=dict)
+    found: list[Problem] = field(default_factory=list)
+
+    def add(self, path: Path_, message: str, next_step: str = "") -> None:
+        """Note a problem; the same one twice counts once."""
+        problem = Problem(path, message, next_step)
+        if problem not in self.found:
+            self.found.append(problem)
+
+    def raise_if_any(self) -> None:
+        """Raise one error that holds all problems, in the order of the file.
+
+        Raises:
+            RecipeError: there is at least one.
+        """
+        if not self.found:
+            return
+        ordered = sorted(self.found, key=lambda p: self.tree.line_of(p.path))
+        count = f"{len(ordered)} problem{'s' * (len(ordered) != 1)}"
+        raise RecipeError(
+            f"{count} in {self.tree.file}", problems=tuple(self._render(p) for p in ordered)
+        )
+
+    def _render(self, problem: Problem) -> str:
+        origin = self._origin(problem.path)
+        if origin:
+            lines = [f"{origin}: {dotted(problem.path)}: {problem.message}"]
+        else:
+            line = self.tree.line_of(problem.path)
+            at = dotted(problem.path)
+            lines = [f"{self.tree.file}:{line}: {at + ': ' if at else ''}{problem.message}"]
+            if 0 < line <= len(self.tree.lines):
+                lines.append(f"    {line} | {self.tree.lines[line - 1].rstrip()[:160]}")
+        if problem.next_step:
+            lines.append(f"  next: {problem.next_step}")
+        return "\n".join(lines)
+
+    def _origin(self, path: Path_) -> str:
+        for length in range(len(path), 0, -1):
+            if path[:length] in self.overridden:
+                return self.overridden[path[:length]]
+        return ""
+
+
+def dotted(path: Path_) -> str:
+    """``("phases", 0, "student")`` -> ``phases.0.student``."""
+    return ".".join(str(p) for p in path)

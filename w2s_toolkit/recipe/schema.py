@@ -1,0 +1,89 @@
+"""The shape of a recipe. Component blocks (``use: …``) are checked by their own config models."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_\-]*$", max_length=64)]
+Block = dict[str, Any]
+
+
+def _as_block(value: Any) -> Any:
+    """``accuracy`` is short for ``{use: accuracy}``."""
+    return {"use": value} if isinstance(value, str) else value
+
+
+UseBlock = Annotated[Block, BeforeValidator(_as_block)]
+
+
+class Strict(BaseModel):
+    """Unknown keys are errors, and words are never numbers."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class TaskOptions(Strict):
+    """The keys of ``task:`` that belong to the core; all others go to the task's own config."""
+
+    splits: dict[Name, Annotated[int, Field(gt=0)] | Literal["all"]] = Field(
+        description="Rows of each split; 'all' takes what is left of its source."
+    )
+    split_seed: int = Field(0, description="Draws val, anchor and test, for every recipe seed.")
+    train_split_seed: int | None = Field(
+        None,
+        description="Draws the training splits; null draws them anew for each recipe seed.",
+    )
+    balance: bool = Field(True, description="Equally many rows of each class in every split.")
+
+
+class PhaseModel(Strict):
+    """One phase: supervision, labels, a student, and what is measured."""
+
+    name: Name
+    pool: Name = Field(description="Split that the supervisor labels and the student trains on.")
+    supervisors: Annotated[list[UseBlock], Field(min_length=1, max_length=1)]
+    oversight: list[UseBlock] = Field(
+        default_factory=list, description="Protocols that add evidence for the supervisor, in order."
+    )
+    refine: list[UseBlock] = Field(
+        default_factory=list, description="Changes to the pool labels before training, in order."
+    )
+    student: UseBlock
+    evaluate: Annotated[list[UseBlock], Field(min_length=1)] = Field(
+        default_factory=lambda: [
+            {"use": name} for name in ("accuracy", "pgr", "agreement", "calibration")
+        ]
+    )
+    allow_overlap: bool = Field(
+        False, description="Let a teacher label the split it was trained on."
+    )
+
+
+class RecipeModel(Strict):
+    """A whole recipe."""
+
+    schema_: Literal[1] = Field(1, alias="schema")
+    name: Name
+    description: str = ""
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    models: dict[Name, Block] = Field(default_factory=dict)
+    task: Block
+    baselines: list[Literal["weak_floor", "strong_ceiling"]] = Field(
+        default_factory=lambda: ["weak_floor", "strong_ceiling"]
+    )
+    phases: Annotated[list[PhaseModel], Field(min_length=1)]
+    matrix: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(default_factory=dict)
+
+
+TASK_KEYS = frozenset(TaskOptions.model_fields)
+
+USE_BLOCKS: dict[str, str] = {
+    "supervisors": "supervisors",
+    "oversight": "oversight",
+    "refine": "refiners",
+    "student": "students",
+    "evaluate": "evaluators",
+}
+"""Key of a phase -> component kind of the blocks it holds."""

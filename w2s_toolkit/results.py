@@ -1,0 +1,184 @@
+"""Finished stages -> ``results.json`` and prediction tables.
+
+``results.json`` holds no time, cost, path, host or cache flag, so that the same science gives the
+same bytes on any run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from w2s_toolkit.data import Dataset, LabelSet
+from w2s_toolkit.plan.planner import Measured, Plan, Predicted
+from w2s_toolkit.signatures import failure_signatures
+from w2s_toolkit.stages.handlers import LABELS, METRICS
+from w2s_toolkit.stages.rows import DATA, read_info
+from w2s_toolkit.store import Store
+
+SCHEMA = 1
+
+
+def collect(plan: Plan, store: Store) -> dict[str, Any]:
+    """Everything that was found out, as one JSON-able mapping."""
+    aggregated = _groups_with_aggregates(plan)
+    rows, tables = _read(plan, store, plan.measured, per_seed=True)
+    summary, summary_tables = _read(plan, store, plan.aggregated, per_seed=False)
+    alone = [m for m in plan.measured if _group(plan, m.cell) not in aggregated]
+    single, single_tables = _read(plan, store, alone, per_seed=False)
+    results = {
+        "schema": SCHEMA,
+        "recipe": plan.recipe.name,
+        "task": _task(plan, store),
+        "cells": [{"axes": dict(c.axes), "seed": c.seed} for c in plan.recipe.cells],
+        "summary": summary + single,
+        "rows": rows,
+        "tables": summary_tables + single_tables + tables,
+        "gold_labels": _gold(plan, store),
+        "warnings": _warnings(plan, store),
+    }
+    results["signatures"] = failure_signatures(results)
+    return results
+
+
+def dump(results: Mapping[str, Any]) -> str:
+    """The text of ``results.json``."""
+    return json.dumps(results, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def write_predictions(plan: Plan, store: Store, folder: Path) -> list[dict[str, Any]]:
+    """One Parquet table a model and split; returns an index of them.
+
+    Columns: id, gold, weak (the supervisor's class), weak_p0 … (its probabilities), predicted,
+    p0 … p(K−1), abstain.
+    """
+    index = []
+    for row in plan.predicted:
+        cell = plan.recipe.cells[row.cell]
+        parts = [cell_folder(plan.axes, row.cell), row.phase, f"{row.role}-{row.split}.parquet"]
+        path = folder.joinpath(*(p for p in parts if p))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(_predictions(store, row), path)
+        index.append(
+            {
+                "file": path.relative_to(folder).as_posix(),
+                "cell": row.cell,
+                "seed": cell.seed,
+                "axes": dict(cell.axes),
+                "phase": row.phase,
+                "role": row.role,
+                "model": row.model,
+                "split": row.split,
+            }
+        )
+    return index
+
+
+def cell_folder(axes: list[Mapping[str, Any]], cell: int) -> str:
+    """A readable folder name for a cell; empty when there is only one."""
+    from w2s_toolkit.plan.graph import short_axis, short_value
+
+    if len(axes) == 1:
+        return ""
+    name = ",".join(f"{short_axis(a)}={short_value(v)}" for a, v in axes[cell].items())
+    clean = "".join(c if c.isalnum() or c in "=,._-" else "-" for c in name)
+    return f"{cell:03d}-{clean}"[:120]
+
+
+def _predictions(store: Store, row: Predicted) -> pa.Table:
+    data = Dataset.read(store.open(row.data).path / DATA)
+    labels = LabelSet.read(store.open(row.key).path / LABELS).align(data)
+    weak = LabelSet.read(store.open(row.weak).path / LABELS).align(data)
+    columns: dict[str, Any] = {"id": data.ids, "gold": data.table["gold"]}
+    columns["weak"] = _or_null(weak)
+    columns |= {f"weak_p{k}": weak.probs[:, k] for k in range(weak.probs.shape[1])}
+    columns["predicted"] = _or_null(labels)
+    columns |= {f"p{k}": labels.probs[:, k] for k in range(labels.probs.shape[1])}
+    columns["abstain"] = labels.abstain
+    meta = {"w2s": json.dumps({"classes": list(labels.classes)})}
+    return pa.table(columns).replace_schema_metadata(meta)
+
+
+def _or_null(labels: LabelSet) -> pa.Array:
+    return pa.array(labels.predicted, mask=np.asarray(labels.abstain))
+
+
+def _read(
+    plan: Plan, store: Store, measured: list[Measured], *, per_seed: bool
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    rows, tables = [], []
+    for item in measured:
+        metrics = json.loads((store.open(item.key).path / METRICS).read_text())
+        head = _head(plan, item, per_seed=per_seed)
+        for name, metric in metrics["values"].items():
+            rows.append({**head, "metric": name, **metric})
+        for name, table in metrics["tables"].items():
+            tables.append({**head, "table": name, "rows": table})
+    return rows, tables
+
+
+def _head(plan: Plan, item: Measured, *, per_seed: bool) -> dict[str, Any]:
+    head: dict[str, Any] = {
+        "phase": item.phase,
+        "role": item.role,
+        "model": item.model,
+        "split": item.split,
+        "evaluator": item.evaluator,
+    }
+    if per_seed:
+        return {"cell": item.cell, "seed": plan.recipe.cells[item.cell].seed, **head}
+    return {"group": dict(_group(plan, item.cell)), "seeds": _seeds(plan, item.cell), **head}
+
+
+def _group(plan: Plan, cell: int) -> tuple[tuple[str, Any], ...]:
+    axes = plan.recipe.cells[cell].axes
+    return tuple((a, json.loads(json.dumps(v))) for a, v in axes.items() if a != "seed")
+
+
+def _seeds(plan: Plan, cell: int) -> list[int]:
+    group = _group(plan, cell)
+    return [c.seed for i, c in enumerate(plan.recipe.cells) if _group(plan, i) == group]
+
+
+def _groups_with_aggregates(plan: Plan) -> list[Any]:
+    return [_group(plan, m.cell) for m in plan.aggregated]
+
+
+def _task(plan: Plan, store: Store) -> dict[str, Any]:
+    data = next(s for s in plan.graph if s.kind == "data")
+    info, _ = read_info(store.open(data.key).path)
+    sizes: dict[str, int] = {}
+    for splits in plan.splits.values():
+        for name, key in splits.items():
+            sizes[name] = int(store.open(key).manifest["counters"]["rows"])
+    return {"kind": info.kind, "classes": list(info.classes), "splits": sizes}
+
+
+def _gold(plan: Plan, store: Store) -> list[dict[str, Any]]:
+    """How many gold labels each training used."""
+    return [
+        {"stage": stage.id, "labels": int(counters["gold_labels"])}
+        for stage, counters in _manifests(plan, store, "counters")
+        if counters.get("gold_labels")
+    ]
+
+
+def _warnings(plan: Plan, store: Store) -> list[dict[str, Any]]:
+    return [
+        {"stage": stage.id, **warning}
+        for stage, warnings in _manifests(plan, store, "warnings")
+        for warning in warnings
+    ]
+
+
+def _manifests(plan: Plan, store: Store, field: str) -> Iterator[tuple[Any, Any]]:
+    for stage in plan.graph:
+        found = store.get(stage.key, verify=False)
+        if found:
+            yield stage, found.manifest.get(field) or {}

@@ -1,0 +1,269 @@
+"""One run from recipe to report."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from w2s_toolkit.digest import hash_of
+from w2s_toolkit.display import Display, make_display
+from w2s_toolkit.errors import W2SError
+from w2s_toolkit.engine import Engine
+from w2s_toolkit.plan.export import plan_json, plan_recipe
+from w2s_toolkit.plan.planner import Plan
+from w2s_toolkit.recipe.load import Recipe
+from w2s_toolkit.registry import Registry
+from w2s_toolkit.rundir import RunDir, environment
+from w2s_toolkit.store import Store
+
+if TYPE_CHECKING:
+    from w2s_toolkit.contracts import Executor
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended. ``status`` is ``done``, ``failed`` or ``stopped``."""
+
+    status: str
+    folder: Path
+    results: Mapping[str, Any] | None
+    ran: int
+    cached: int
+    seconds: float
+    error: W2SError | None = None
+
+
+class Stopped(KeyboardInterrupt):
+    """The run was asked to end by a signal other than Ctrl-C."""
+
+
+def run_recipe(
+    recipe: Recipe,
+    registry: Registry,
+    *,
+    store: Path,
+    runs: Path,
+    executor: str = "inprocess",
+    threads: int | None = None,
+    quiet: bool = False,
+) -> Outcome:
+    """Plan and run a recipe, and write its run directory.
+
+    Errors of stages and interruptions end up in the outcome, with everything finished kept.
+
+    Raises:
+        RecipeError: the recipe cannot be planned.
+        RegistryError: no such executor.
+        UsageError: the run directory cannot be made.
+    """
+    started = time.perf_counter()
+    place = Store(store)
+    runner = _executor(registry, executor)
+    plan = plan_recipe(recipe, place)
+    folder = RunDir.create(runs, recipe.name, hash_of(sorted(plan.graph.stages)))
+    display = make_display(len(plan.graph), quiet=quiet)
+    run = _Run(registry, folder, display, recipe, len(plan.graph))
+    engine = Engine(place, runner, threads or default_threads(), run.on_event)
+    _describe_run(folder, recipe, plan, registry)
+    place.add_run(folder.path)
+    run.started()
+    results: Mapping[str, Any] | None = None
+    error: W2SError | None = None
+    status = "failed"
+    try:
+        with _signals_as_interrupts():
+            engine.run(plan.graph)
+            results = _write_results(plan, place, folder)
+        status = "done"
+    except KeyboardInterrupt:
+        status = "stopped"
+    except W2SError as problem:
+        error = problem
+    finally:
+        display.close()
+        runner.close()
+        folder.link_stages([s for s in plan.graph if place.has(s.key)], place.folder)
+        run.finished(status, results)
+    return Outcome(
+        status=status,
+        folder=folder.path,
+        results=results,
+        ran=len(engine.tally.ran),
+        cached=len(engine.tally.cached),
+        seconds=time.perf_counter() - started,
+        error=error,
+    )
+
+
+def default_threads() -> int:
+    """Threads of a stage: one for each physical core this process may use."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    physical = psutil.cpu_count(logical=False) or 1
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    if wanted.isdigit() and int(wanted) > 0:
+        return int(wanted)
+    return max(1, min(usable or 1, physical))
+
+
+class _Run:
+    """Passes events on to the log, the display and the observers."""
+
+    def __init__(
+        self, registry: Registry, folder: RunDir, display: Display, recipe: Recipe, stages: int
+    ) -> None:
+        self._hook, self._folder, self._display = registry.hook, folder, display
+        self._usage: dict[str, Any] = {"stages": {}, "seconds": 0.0}
+        self._info = {
+            "id": folder.path.name,
+            "dir": str(folder.path),
+            "recipe": recipe.name,
+            "stages": stages,
+        }
+
+    def started(self) -> None:
+        """The run begins."""
+        self._folder.status("running")
+        self._folder.event({"event": "run_started", **self._info, "pid": os.getpid()})
+        self._observe("w2s_run_started", run=self._info)
+
+    def on_event(self, event: Mapping[str, Any]) -> None:
+        """One event of the engine or of a stage."""
+        details = event.get("details")
+        if details:
+            log = self._folder.write_text(f"logs/{_file_name(event['stage'])}.txt", details)
+            event = {k: v for k, v in event.items() if k != "details"} | {"log": str(log)}
+        self._folder.event(event)
+        self._display.event(event)
+        if event["event"] == "stage_started":
+            self._observe("w2s_stage_started", run=self._info, stage=_as_stage(event))
+        elif event["event"] == "stage_finished":
+            self._observe("w2s_stage_finished", run=self._info, stage=_as_stage(event))
+            if event["status"] == "ran":
+                self._usage["stages"][event["stage"]] = {"seconds": event["seconds"]}
+                self._usage["seconds"] = round(self._usage["seconds"] + event["seconds"], 3)
+
+    def finished(self, status: str, results: Mapping[str, Any] | None) -> None:
+        """The run ended."""
+        info = {**self._info, "status": status}
+        self._observe("w2s_run_finished", run=info, results=results)
+        self._folder.event({"event": "run_finished", "status": status})
+        self._folder.write_json("usage.json", self._usage)
+        self._folder.status(status)
+        self._folder.close()
+
+    def _observe(self, hook: str, **arguments: Any) -> None:
+        # One observer's error must reach neither the run nor the other observers.
+        for implementation in getattr(self._hook, hook).get_hookimpls():
+            given = {k: v for k, v in arguments.items() if k in implementation.argnames}
+            try:
+                implementation.function(**given)
+            except Exception as error:
+                what = f"{type(error).__name__}: {error}"
+                self._folder.event(
+                    {"event": "observer_error", "plugin": implementation.plugin_name, "error": what}
+                )
+
+
+def _executor(registry: Registry, name: str) -> Executor:
+    component = registry.get("executors", name)
+    config = registry.config_model(component)()
+    return registry.target(component)(config)  # type: ignore[no-any-return]
+
+
+def _describe_run(folder: RunDir, recipe: Recipe, plan: Plan, registry: Registry) -> None:
+    folder.write_text("recipe.yaml", recipe.text)
+    folder.write_text("overrides.txt", "".join(f"{o}\n" for o in recipe.overrides))
+    folder.write_text("resolved.yaml", resolved_yaml(recipe))
+    folder.write_json("plan.json", plan_json(plan))
+    folder.write_json("env.json", environment(registry.plugins))
+
+
+def resolved_yaml(recipe: Recipe) -> str:
+    """The recipe with every default filled in, of its first cell; axes stay in ``matrix``."""
+    import io
+
+    from ruamel.yaml import YAML
+
+    cell = recipe.cells[0]
+    task = {"use": cell.task.name, **cell.options.model_dump(mode="json")}
+    document: dict[str, Any] = {
+        "schema": 1,
+        "name": recipe.name,
+        "description": recipe.description,
+        "seed": cell.seed,
+        "models": {n: _block(u) for n, u in cell.models.items()},
+        "task": {**task, **cell.task.config.model_dump(mode="json")},
+        "baselines": list(cell.baselines),
+        "phases": [
+            {
+                "name": p.name,
+                "pool": p.model.pool,
+                "supervisors": [_block(p.supervisor)],
+                "oversight": [_block(u) for u in p.oversight],
+                "refine": [_block(u) for u in p.refine],
+                "student": _block(p.student),
+                "evaluate": [_block(u) for u in p.evaluate],
+                "allow_overlap": p.model.allow_overlap,
+            }
+            for p in cell.phases
+        ],
+        "matrix": dict(recipe.document.get("matrix") or {}),
+    }
+    out = io.StringIO()
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    yaml.dump(document, out)
+    return out.getvalue()
+
+
+def _block(use: Any) -> dict[str, Any]:
+    return {"use": use.name, **use.config.model_dump(mode="json")}
+
+
+def _write_results(plan: Plan, store: Store, folder: RunDir) -> Mapping[str, Any]:
+    from w2s_toolkit.report.html import write_report
+    from w2s_toolkit.results import collect, dump, write_predictions
+
+    results = collect(plan, store)
+    index = write_predictions(plan, store, folder.path / "predictions")
+    folder.write_json("predictions/index.json", index)
+    folder.write_text("results.json", dump(results))
+    write_report(folder.path)
+    return results
+
+
+def _as_stage(event: Mapping[str, Any]) -> dict[str, Any]:
+    return {**{k: v for k, v in event.items() if k != "event"}, "id": event["stage"]}
+
+
+def _file_name(stage: str) -> str:
+    return "".join(c if c.isalnum() or c in "=,._-" else "-" for c in stage)
+
+
+@contextlib.contextmanager
+def _signals_as_interrupts() -> Iterator[None]:
+    """SIGTERM and SIGHUP stop a run like Ctrl-C does: at once, with everything finished kept."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: Any) -> None:
+        raise Stopped
+
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = {n: signal.signal(n, stop) for n in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

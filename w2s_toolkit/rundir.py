@@ -1,0 +1,123 @@
+"""The run directory: what was asked, what was planned, what happened, what came out."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import json
+import os
+import platform
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Mapping
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any
+
+from w2s_toolkit.errors import UsageError
+from w2s_toolkit.plan.graph import Stage
+
+
+class RunDir:
+    """Writes one run's directory.
+
+    Args:
+        path: an existing folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._events = (path / "events.jsonl").open("a", encoding="utf-8", buffering=1)
+
+    @classmethod
+    def create(cls, runs: Path, name: str, key: str) -> RunDir:
+        """Make ``<name>-<utc>-<key8>`` below ``runs``.
+
+        Raises:
+            UsageError: the folder cannot be written.
+        """
+        now = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%SZ")
+        for attempt in range(1000):
+            suffix = f"-{attempt + 1}" if attempt else ""
+            path = runs / f"{name}-{now}-{key[:8]}{suffix}"
+            try:
+                runs.mkdir(parents=True, exist_ok=True)
+                path.mkdir()
+            except FileExistsError:
+                if runs.is_dir():
+                    continue
+                raise UsageError("this is not a folder", where=str(runs)) from None
+            except OSError as error:
+                raise UsageError(
+                    f"the run directory cannot be made: {error.strerror}",
+                    where=str(path),
+                    next_step="choose another folder with --runs",
+                ) from None
+            return cls(path)
+        raise UsageError("too many runs in one second", where=str(runs))
+
+    def write_text(self, name: str, text: str) -> Path:
+        """Write a file whole or not at all."""
+        target = self.path / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(f".{target.name}.part")
+        part.write_text(text, encoding="utf-8")
+        part.replace(target)
+        return target
+
+    def write_json(self, name: str, value: Any) -> Path:
+        """Write a JSON file whole or not at all."""
+        text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, default=str)
+        return self.write_text(name, text + "\n")
+
+    def event(self, event: Mapping[str, Any]) -> None:
+        """Append to ``events.jsonl``."""
+        now = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
+        with self._lock:
+            self._events.write(json.dumps({"time": now, **event}, ensure_ascii=False) + "\n")
+
+    def status(self, word: str) -> None:
+        """``running``, ``done``, ``failed``, ``stopped`` or ``partial``."""
+        self.write_text("status", word + "\n")
+
+    def link_stages(self, stages: Iterable[Stage], folder_of: Any) -> None:
+        """``stages/<id>`` -> the stage's artefact in the store."""
+        for stage in stages:
+            link = self.path / "stages" / stage.id
+            link.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileExistsError):
+                link.symlink_to(os.path.relpath(folder_of(stage.key), link.parent))
+
+    def close(self) -> None:
+        """Close the event log."""
+        self._events.close()
+
+
+def environment(plugins: Iterable[Any]) -> dict[str, Any]:
+    """Packages, plugins, git revision and hardware, for ``env.json``."""
+    return {
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        "cpus": os.cpu_count(),
+        "packages": {d.name: d.version for d in sorted(distributions(), key=lambda d: d.name or "")},
+        "plugins": [p._asdict() for p in plugins],
+        "git": _git_revision(),
+        "argv": sys.argv[1:],
+    }
+
+
+def _git_revision() -> str | None:
+    try:
+        asked = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return asked.stdout.strip() or None

@@ -1,0 +1,234 @@
+"""What each kind of stage does with its inputs. One function a kind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from w2s_toolkit.contracts import Observation, SeedAggregator, StageJob
+from w2s_toolkit.data import Dataset, LabelSet, Metric, Metrics, ModelRef
+from w2s_toolkit.errors import DataError
+from w2s_toolkit.hookspecs import Component
+from w2s_toolkit.stages import rows
+from w2s_toolkit.stages.context import StageContext
+
+LABELS, REF, METRICS, STATE = "labels.parquet", "ref.json", "metrics.json", "state.json"
+
+
+@dataclass
+class Work:
+    """A stage about to run: the job, its component and where its inputs lie."""
+
+    job: StageJob
+    component: Component | None
+    instance: Any
+    context: StageContext
+    folder_of: Callable[[str], Path]
+
+    def folder(self, slot: str) -> Path:
+        """The folder of an input."""
+        return self.folder_of(self.job.inputs[slot])
+
+    def dataset(self, slot: str) -> Dataset:
+        """An input that is data, with gold."""
+        return Dataset.read(self.folder(slot) / rows.DATA)
+
+    def labels(self, slot: str) -> LabelSet:
+        """An input that is a label set."""
+        return LabelSet.read(self.folder(slot) / LABELS)
+
+    def reads_gold(self, field: str) -> bool:
+        """Whether the component declares that it reads gold of the split in this field."""
+        return self.component is not None and field in self.component.uses_gold
+
+    @property
+    def out(self) -> Path:
+        """Where the artefact is written."""
+        return self.context.out
+
+    def remember_gold(self, number: int) -> None:
+        """Count gold labels that a component was handed."""
+        self.context.count("gold_labels", number)
+
+
+def run_data(work: Work) -> None:
+    """Load the task's rows."""
+    counts = rows.write_rows(work.instance.load(work.context), work.out)
+    for source, number in counts.items():
+        work.context.count(f"rows:{source}", number)
+
+
+def run_split(work: Work) -> None:
+    """Draw one split."""
+    args = work.job.args
+    data = rows.draw_split(work.folder("data"), args["draw"], balance=args["balance"])
+    work.context.count("rows", len(data))
+    data.write(work.out / rows.DATA)
+
+
+def run_assist(work: Work) -> None:
+    """Let an oversight protocol add evidence; everything else of the rows stays as it is."""
+    data = work.dataset("data")
+    assisted = work.instance.assist(data.blind(), None, work.context)
+    if assisted.ids != data.ids:
+        raise DataError("the oversight protocol changed or reordered rows", where=work.job.label)
+    column = data.table.column_names.index("evidence")
+    table = data.table.set_column(column, "evidence", assisted.table["evidence"])
+    Dataset(table, data.info, data.name).write(work.out / rows.DATA)
+
+
+def run_fit(work: Work) -> None:
+    """Fit a supervisor on gold."""
+    splits = {"train": "train_on", "val": "choose_on"}
+    given: dict[str, Dataset | None] = {"train": None, "val": None}
+    for slot, field in splits.items():
+        if slot not in work.job.inputs:
+            continue
+        data = work.dataset(slot)
+        given[slot] = data if work.reads_gold(field) else data.blind()
+        if work.reads_gold(field):
+            work.remember_gold(len(data))
+    ref = work.instance.fit(given["train"], work.context, val=given["val"])
+    _write_ref(work, ref)
+
+
+def run_label(work: Work) -> None:
+    """Label a split with a supervisor or a trained model."""
+    data = work.dataset("data").blind()
+    ref = _read_ref(work.folder("ref")) if "ref" in work.job.inputs else None
+    labels: LabelSet = work.instance.label(ref, data, work.context)
+    labels = labels.align(data)
+    provenance = {
+        "component": "/".join(work.job.component),
+        "version": work.component.version if work.component else "",
+        "models": {n: m.get("fingerprint") for n, m in work.job.models.items()},
+        "parents": dict(work.job.inputs),
+        **dict(labels.provenance),
+    }
+    work.context.count("labels", len(labels))
+    labels = replace(labels, data_digest=data.digest, provenance=provenance)
+    labels.write(work.out / LABELS)
+
+
+def run_refine(work: Work) -> None:
+    """Change pool labels by a refiner, fitted first where its config names a split."""
+    state: Mapping[str, Any] = {}
+    if "fit_data" in work.job.inputs:
+        data = work.dataset("fit_data")
+        labels = work.labels("fit_labels").align(data)
+        gold = bool(work.component and work.component.uses_gold)
+        if gold:
+            work.remember_gold(len(data))
+        state = work.instance.fit(data if gold else data.blind(), labels, work.context)
+    pool = work.dataset("pool").blind()
+    before = work.labels("labels").align(pool)
+    after = work.instance.refine(state, pool, before, work.context).align(pool)
+    (work.out / STATE).write_text(json.dumps(state, sort_keys=True))
+    replace(after, data_digest=pool.digest).write(work.out / LABELS)
+
+
+def run_train(work: Work) -> None:
+    """Train a student on weak labels, or the ceiling on gold."""
+    pool = work.dataset("pool")
+    if work.job.args["labels"] == "gold":
+        labels = gold_labels(pool)
+        work.remember_gold(len(pool))
+    else:
+        labels = work.labels("labels").align(pool)
+    usable = int(np.sum(~labels.abstain & (labels.weight > 0)))
+    if not usable:
+        raise DataError(
+            f"none of the {len(pool)} pool rows has a label to train on",
+            where=work.job.label,
+            next_step="see the remarks of the stage that made the labels",
+        )
+    work.context.count("training_rows", usable)
+    _write_ref(work, work.instance.train(pool.blind(), labels, work.context))
+
+
+def run_evaluate(work: Work) -> None:
+    """Measure one subject on one split."""
+    seen = _observation(work, {slot: slot for slot in work.job.inputs}, seed=0)
+    work.context.references = dict(seen.references)
+    _write_metrics(work, work.instance.evaluate(seen.subject, seen.data, work.context))
+
+
+def run_aggregate(work: Work) -> None:
+    """Join the same measurement over seeds."""
+    by_seed: dict[int, dict[str, str]] = {}
+    for slot in work.job.inputs:
+        seed, _, name = slot.partition(":")
+        by_seed.setdefault(int(seed), {})[name] = slot
+    seeds = [_observation(work, slots, seed=s) for s, slots in sorted(by_seed.items())]
+    if isinstance(work.instance, SeedAggregator):
+        _write_metrics(work, work.instance.aggregate(seeds, work.context))
+        return
+    each = []
+    for one in seeds:
+        work.context.references = dict(one.references)
+        each.append(work.instance.evaluate(one.subject, one.data, work.context))
+    _write_metrics(work, mean_over_seeds(each))
+
+
+def mean_over_seeds(each: list[Metrics]) -> Metrics:
+    """Plain means without intervals, for evaluators that do not aggregate themselves."""
+    values: dict[str, Metric] = {}
+    for name in dict.fromkeys(n for m in each for n in m.values):
+        found = [m.values[name].value for m in each if name in m.values]
+        numbers = [v for v in found if v is not None]
+        missing = f"missing for {len(found) - len(numbers)} of {len(each)} seeds"
+        complete = len(numbers) == len(each)
+        values[name] = Metric(
+            float(np.mean(numbers)) if complete else None, reason="" if complete else missing
+        )
+    return Metrics(values)
+
+
+def gold_labels(data: Dataset) -> LabelSet:
+    """One-hot labels from gold, as the ceiling is trained on."""
+    classes = data.info.classes
+    probs = np.eye(data.num_classes)[data.gold]
+    return LabelSet(tuple(data.ids), probs, classes, data_digest=data.digest)
+
+
+HANDLERS: dict[str, Callable[[Work], None]] = {
+    "data": run_data,
+    "split": run_split,
+    "assist": run_assist,
+    "fit": run_fit,
+    "label": run_label,
+    "refine": run_refine,
+    "train": run_train,
+    "evaluate": run_evaluate,
+    "aggregate": run_aggregate,
+}
+
+
+def _observation(work: Work, slots: Mapping[str, str], seed: int) -> Observation:
+    data = work.dataset(slots["data"])
+    references = {
+        name.removeprefix("reference:"): work.labels(slot).align(data)
+        for name, slot in slots.items()
+        if name.startswith("reference:")
+    }
+    return Observation(seed, data, work.labels(slots["subject"]).align(data), references)
+
+
+def _write_ref(work: Work, ref: ModelRef | None) -> None:
+    ref = replace(
+        ref or ModelRef(""), component="/".join(work.job.component), key=work.job.key
+    )
+    (work.out / REF).write_text(json.dumps(ref.to_json(), sort_keys=True, indent=1))
+
+
+def _read_ref(folder: Path) -> ModelRef:
+    return ModelRef.from_json(json.loads((folder / REF).read_text()))
+
+
+def _write_metrics(work: Work, metrics: Metrics) -> None:
+    (work.out / METRICS).write_text(json.dumps(metrics.to_json(), sort_keys=True, indent=1))

@@ -1,0 +1,95 @@
+"""Run one job in this process: resolve, handle, commit."""
+
+from __future__ import annotations
+
+import random
+import time
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from w2s_toolkit.contracts import EventSink, StageJob, StageOutcome
+from w2s_toolkit.errors import W2SError
+from w2s_toolkit.registry import Registry
+from w2s_toolkit.stages.context import StageContext
+from w2s_toolkit.stages.handlers import HANDLERS, Work
+from w2s_toolkit.stages.shared import SharedObjects
+from w2s_toolkit.store import Store
+
+
+def run_job(
+    job: StageJob, registry: Registry, store: Store, shared: SharedObjects, on_event: EventSink
+) -> StageOutcome:
+    """Run a stage and commit its artefact.
+
+    Errors become part of the outcome; KeyboardInterrupt passes. A workspace never outlives the
+    call unless the process is killed.
+    """
+    workspace = store.workspace(job.key)
+    try:
+        started = time.perf_counter()
+        context = _context(job, registry, store, shared, on_event, workspace)
+        HANDLERS[job.kind](_work(job, registry, store, context))
+        manifest = {
+            "kind": job.kind,
+            "label": job.label,
+            "component": list(job.component),
+            "parts": dict(job.parts),
+            "threads": job.threads,
+            "seconds": round(time.perf_counter() - started, 3),
+            "created": time.time(),
+            "counters": dict(context.counters),
+            "warnings": context.warnings,
+        }
+        store.commit(job.key, workspace, manifest)
+    except W2SError as error:
+        return StageOutcome(job.key, str(error), traceback.format_exc())
+    except Exception as error:
+        what = f"{type(error).__name__}: {str(error).strip() or 'no message'}"
+        return StageOutcome(job.key, what, traceback.format_exc())
+    finally:
+        store.discard(workspace)
+    return StageOutcome(job.key)
+
+
+def _context(
+    job: StageJob,
+    registry: Registry,
+    store: Store,
+    shared: SharedObjects,
+    on_event: EventSink,
+    workspace: Path,
+) -> StageContext:
+    # Components draw from generators of their own; this only makes a careless one repeatable.
+    random.seed(job.seed)
+    np.random.seed(job.seed)  # noqa: NPY002
+    return StageContext(
+        seed=job.seed,
+        stage=job.label,
+        out=workspace,
+        scratch=store.scratch(job.key) if job.kind in ("fit", "train") else workspace,
+        threads=job.threads,
+        models={name: _model(registry, model) for name, model in job.models.items()},
+        folder_of=lambda key: store.open(key).path,
+        shared=shared,
+        on_event=on_event,
+    )
+
+
+def _model(registry: Registry, model: Mapping[str, Any]) -> Any:
+    component = registry.get("models", str(model["use"]))
+    config = registry.config_model(component).model_validate(model["config"])
+    return registry.target(component)(config)
+
+
+def _work(job: StageJob, registry: Registry, store: Store, context: StageContext) -> Work:
+    component, instance = None, None
+    kind, name = job.component
+    if name:
+        component = registry.get(kind, name)
+        config = registry.config_model(component).model_validate(job.config)
+        instance = registry.target(component)(config)
+    return Work(job, component, instance, context, lambda key: store.open(key).path)
