@@ -167,9 +167,7 @@ class MemberFactory(Protocol):
 class Ensembler(Protocol):
     """Owns how members are trained: boosting retrains on reweighted data."""
 
-    def build(
-        self, members: MemberFactory, train: Dataset, val: Dataset, ctx: Context
-    ) -> ModelRef:
+    def build(self, members: MemberFactory, train: Dataset, val: Dataset, ctx: Context) -> ModelRef:
         """Train members and return one reference that labels."""
 
     def label(self, ref: ModelRef, data: Dataset, ctx: Context) -> LabelSet:
@@ -281,7 +279,8 @@ class StageOutcome:
 class EventSink(Protocol):
     """Receives what a running stage reports."""
 
-    def __call__(self, event: Mapping[str, Any]) -> None: ...
+    def __call__(self, event: Mapping[str, Any], /) -> None:
+        """Take one event, a JSON-able mapping whose ``event`` says what it is."""
 
 
 @runtime_checkable

@@ -112,9 +112,7 @@ class Dataset:
             )
 
     @classmethod
-    def from_examples(
-        cls, examples: Iterable[Example], info: TaskInfo, name: str = ""
-    ) -> Dataset:
+    def from_examples(cls, examples: Iterable[Example], info: TaskInfo, name: str = "") -> Dataset:
         """Build from Python objects; for tests and small sets."""
         rows = [{**asdict(e), "meta": json.dumps(dict(e.meta), sort_keys=True)} for e in examples]
         return cls(pa.Table.from_pylist(rows, schema=EXAMPLE_SCHEMA), info, name)
@@ -132,17 +130,17 @@ class Dataset:
     @cached_property
     def ids(self) -> list[str]:
         """Example ids in row order."""
-        return self.table["id"].to_pylist()
+        return _strings(self.table["id"])
 
     @property
     def prompts(self) -> list[str]:
         """Prompts in row order."""
-        return self.table["prompt"].to_pylist()
+        return _strings(self.table["prompt"])
 
     @property
     def groups(self) -> list[str]:
         """Group names in row order."""
-        return self.table["group"].to_pylist()
+        return _strings(self.table["group"])
 
     @property
     def num_classes(self) -> int:
@@ -456,3 +454,8 @@ def _first_repeated(ids: Iterable[str]) -> str:
             return example_id
         seen.add(example_id)
     return ""
+
+
+def _strings(column: Any) -> list[str]:
+    values: list[str] = column.to_pylist()
+    return values

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from w2s_toolkit.contracts import Executor, StageJob
-from w2s_toolkit.errors import StageFailed, StoreError
+from w2s_toolkit.errors import StageError, StoreError
 from w2s_toolkit.plan.graph import Graph, Stage
 from w2s_toolkit.store import Store
 
@@ -47,7 +47,7 @@ class Engine:
         """Make every artefact of the graph; decision stages may add to it on the way.
 
         Raises:
-            StageFailed: a stage ended with an error. All finished stages are kept.
+            StageError: a stage ended with an error. All finished stages are kept.
             KeyboardInterrupt: the user stopped the run. Likewise.
         """
         done: set[str] = set()
@@ -94,7 +94,7 @@ class Engine:
         seconds = time.perf_counter() - started
         if outcome.error:
             self._finished(stage, "failed", seconds, outcome.error, outcome.details)
-            raise StageFailed(outcome.error, where=f"stage {stage.id}")
+            raise StageError(outcome.error, where=f"stage {stage.id}")
         self._finished(stage, "ran", seconds)
 
     def _job(self, stage: Stage) -> StageJob:

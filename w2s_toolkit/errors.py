@@ -77,11 +77,11 @@ class StoreError(W2SError):
     """The artefact store cannot be read or written."""
 
 
-class StageFailed(W2SError):
+class StageError(W2SError):
     """A stage ended with an error; everything finished before it is kept."""
 
 
-class MissingDependency(W2SError):
+class MissingDependencyError(W2SError):
     """An optional dependency is not installed."""
 
     exit_code = 2

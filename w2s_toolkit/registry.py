@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pluggy
 
 from w2s_toolkit import hookspecs
-from w2s_toolkit.errors import MissingDependency, RegistryError
+from w2s_toolkit.errors import MissingDependencyError, RegistryError
 from w2s_toolkit.hookspecs import KINDS, PROJECT, Component, RecipeFile
 
 if TYPE_CHECKING:
@@ -114,18 +114,18 @@ class Registry:
 
     def config_model(self, component: Component) -> type[ComponentConfig]:
         """The config model of a component; light to import."""
-        model = load_object(component.config)
-        return model  # type: ignore[no-any-return]
+        model: type[ComponentConfig] = load_object(component.config)
+        return model
 
     def target(self, component: Component) -> Any:
         """The class of a component, importing what it needs.
 
         Raises:
-            MissingDependency: with the command that installs it.
+            MissingDependencyError: with the command that installs it.
         """
         missing = [m for m in component.requires if importlib.util.find_spec(m) is None]
         if missing:
-            raise MissingDependency(
+            raise MissingDependencyError(
                 f"{component.name!r} needs {', '.join(missing)}, which is not installed",
                 next_step=f"pip install {requirement(component.extra)}",
             )

@@ -16,8 +16,8 @@ import psutil
 
 from w2s_toolkit.digest import hash_of
 from w2s_toolkit.display import Display, make_display
-from w2s_toolkit.errors import W2SError
 from w2s_toolkit.engine import Engine
+from w2s_toolkit.errors import W2SError
 from w2s_toolkit.plan.export import plan_json, plan_recipe
 from w2s_toolkit.plan.planner import Plan
 from w2s_toolkit.recipe.load import Recipe

@@ -102,7 +102,9 @@ def environment(plugins: Iterable[Any]) -> dict[str, Any]:
         "platform": platform.platform(),
         "machine": platform.machine(),
         "cpus": os.cpu_count(),
-        "packages": {d.name: d.version for d in sorted(distributions(), key=lambda d: d.name or "")},
+        "packages": {
+            d.name: d.version for d in sorted(distributions(), key=lambda d: d.name or "")
+        },
         "plugins": [p._asdict() for p in plugins],
         "git": _git_revision(),
         "argv": sys.argv[1:],

@@ -91,9 +91,7 @@ def _quotas(
     return {k: request.size // count + (k < request.size % count) for k in range(count)}
 
 
-def _fill(
-    source: Source, request: SplitRequest, quotas: dict[int, int], taken: set[str]
-) -> Rows:
+def _fill(source: Source, request: SplitRequest, quotas: dict[int, int], taken: set[str]) -> Rows:
     """Whole groups that fit first; then parts of groups, the rest of which no split may use."""
     left = dict(quotas)
     members: dict[str, list[int]] = {}

@@ -48,7 +48,7 @@ def main(path: str) -> int:
 
 
 def _leash() -> None:
-    while sys.stdin.buffer.raw.read(4096):  # type: ignore[attr-defined]
+    while os.read(0, 4096):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
     threading.Event().wait(2.0)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from w2s_toolkit.config import Digest
-from w2s_toolkit.errors import MissingDependency, ModelError
+from w2s_toolkit.errors import MissingDependencyError, ModelError
 
 Family = Literal["decoder", "encoder", "encoder-decoder", "unknown"]
 
@@ -116,7 +116,7 @@ def hub_revision(model_id: str, revision: str | None) -> str:
         import huggingface_hub
         from huggingface_hub import errors
     except ImportError:
-        raise MissingDependency(
+        raise MissingDependencyError(
             f"the hub model {model_id!r} needs huggingface_hub, which is not installed",
             next_step="pip install 'w2s-toolkit[hf]'",
         ) from None

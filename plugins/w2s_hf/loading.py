@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 
 from w2s_hf import hub
 from w2s_hf.quiet import quiet
-from w2s_toolkit.errors import MissingDependency, ModelError
+from w2s_toolkit.errors import MissingDependencyError, ModelError
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -54,7 +54,7 @@ def load_tokenizer(folder: Path, name: str, *, code: bool) -> Any:
         with quiet():
             return transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=code)
     except ImportError as error:
-        raise MissingDependency(
+        raise MissingDependencyError(
             f"the tokenizer of model {name!r} needs a package that is not installed: "
             f"{_first_line(error)}",
             where=str(folder),
@@ -150,7 +150,7 @@ def _load(
                 **options,
             )
     except ImportError as error:
-        raise MissingDependency(
+        raise MissingDependencyError(
             f"model {name!r} needs a package that is not installed: {_first_line(error)}",
             where=str(folder),
             next_step="install it, or set attn_implementation: sdpa",

@@ -41,7 +41,8 @@ class PooledClassifier(nn.Module):
             body.pooler = None  # its weights would get no gradient and be saved untrained
         self.body = body
         self.pooling = pooling
-        self.head = nn.Linear(hidden_size(body), classes, dtype=torch.float32)
+        # skip_init: nn.Linear would draw from the global generator numbers that are not wanted.
+        self.head = nn.utils.skip_init(nn.Linear, hidden_size(body), classes, dtype=torch.float32)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 

@@ -68,8 +68,9 @@ def proportion(hits: BoolArray, groups: IntArray) -> Estimate:
     n, p = len(hits), float(hits.mean())
     effective = float(len(np.unique(groups)))
     if 0 < p < 1 and effective > 1:
-        se = cluster_se((hits - p) / n, groups)
-        effective = p * (1 - p) / se**2 if se > 0 else float(n)
+        variance = cluster_se((hits - p) / n, groups) ** 2
+        independent = p * (1 - p) / (n - 1)
+        effective = n * independent / variance if variance > 0 else float(n)
     low, high = wilson(p, min(effective, float(n)))
     return Estimate(p, low, high)
 

@@ -8,6 +8,7 @@ bootstrap of :mod:`w2s_metrics.bootstrap` without recomputing the statistic each
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -52,10 +53,14 @@ def mean_over_seeds(
     values = np.array([s.value for s in seeds])
     rng = np.random.default_rng(config.bootstrap_seed)
     drawn = draw_seeds(len(seeds), config.replicates, rng)
-    moved = rng.multivariate_normal(
-        values, _covariance(seeds, shared), size=config.replicates, method="eigh"
-    )
-    low, high = percentiles((drawn * moved).sum(1))
+    if shared:
+        covariance = _covariance(seeds)
+        moved = rng.multivariate_normal(values, covariance, config.replicates, method="eigh")
+        placed = np.take_along_axis(moved, drawn, axis=1)
+    else:
+        errors = np.array([math.sqrt(_covariance([s])[0, 0]) for s in seeds])
+        placed = values[drawn] + errors[drawn] * rng.normal(size=drawn.shape)
+    low, high = percentiles(placed.mean(axis=1))
     return Estimate(
         float(values.mean()),
         None if low is None else float(np.clip(low, *bounds)),
@@ -63,10 +68,8 @@ def mean_over_seeds(
     )
 
 
-def _covariance(seeds: Sequence[Influence], shared: bool) -> FloatArray:
-    totals = [group_sums(s.rows, s.groups) for s in seeds]
-    factors = [len(t) / max(1, len(t) - 1) for t in totals]
-    if shared:
-        together = np.stack(totals)
-        return np.asarray(factors[0] * together @ together.T, dtype=np.float64)
-    return np.diag([f * float((t**2).sum()) for f, t in zip(factors, totals, strict=True)])
+def _covariance(seeds: Sequence[Influence]) -> FloatArray:
+    """(S, S) covariance of the seeds' values when the same groups are drawn for all."""
+    totals = np.stack([group_sums(s.rows, s.groups) for s in seeds])
+    groups = totals.shape[1]
+    return np.asarray(groups / max(1, groups - 1) * totals @ totals.T, dtype=np.float64)

@@ -121,11 +121,22 @@ class TableConfig(ComponentConfig):
         return find_files(self.path or {})
 
     def feeding(self, sources: Mapping[str, object]) -> dict[str, str]:
-        """Recipe split -> source, by ``feeds`` first and the usual names for the rest.
+        """Recipe split -> source: ``feeds``, and what it leaves open by the usual names.
 
         Raises:
-            DataError: ``feeds`` names a source that does not exist.
+            DataError: ``feeds`` names a source that does not exist, or is left out where no
+                source has a usual name.
         """
+        if (
+            "*" not in (self.feeds or {})
+            and len(sources) > 1
+            and not set(HUB_SPLITS) & set(sources)
+        ):
+            raise DataError(
+                f"which of {', '.join(sorted(sources))} to read is not clear from their names",
+                where="task.feeds",
+                next_step=f'say it: feeds: {{"*": {min(sources)}}}',
+            )
         for split, source in (self.feeds or {}).items():
             if source not in sources:
                 raise DataError(
@@ -134,7 +145,8 @@ class TableConfig(ComponentConfig):
                     where="task.feeds",
                     next_step="name one of these, or leave `feeds` out",
                 )
-        return {**usual_feeds(sources), **(self.feeds or {})}
+        feeds = self.feeds or {}
+        return dict(feeds) if "*" in feeds else {**usual_feeds(sources), **feeds}
 
     def key_parts(self, digest: Digest) -> dict[str, Any]:
         """Files that are read by content, or the hub's commit; moving files changes nothing."""

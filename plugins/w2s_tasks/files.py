@@ -61,14 +61,14 @@ def digest_files(files: Files, digest: Digest) -> dict[str, list[str]]:
     }
 
 
-def usual_feeds(sources: Iterable[str], usable_test: bool = True) -> dict[str, str]:
+def usual_feeds(sources: Iterable[str]) -> dict[str, str]:
     """Which source each recipe split is drawn from, by the usual names.
 
-    ``test`` comes from the source ``test`` if there is a usable one, else from ``validation``;
+    ``test`` comes from the source ``test`` if there is one, else from ``validation``;
     ``val`` from ``validation`` unless that is used for ``test``; all others from ``train``. Where
     there is no ``train``, the first of ``validation``, ``test`` and the rest by name stands in.
     """
-    names = [s for s in sorted(sources) if s != "test" or usable_test]
+    names = sorted(sources)
     rest = next((s for s in ("train", "validation", "test") if s in names), names[0])
     test = next((s for s in ("test", "validation") if s in names), rest)
     val = "validation" if "validation" in names and test != "validation" else rest

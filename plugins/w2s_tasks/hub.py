@@ -14,7 +14,7 @@ def read_hub(repo: str, config: str | None, revision: str | None) -> dict[str, I
     """Rows by split, memory-mapped, at the commit that also enters the key.
 
     Raises:
-        MissingDependency: ``datasets`` is not installed.
+        MissingDependencyError: ``datasets`` is not installed.
         DataError: the set cannot be had, or the cache holds another commit.
     """
     sha = resolve_revision(repo, revision)

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from w2s_toolkit.errors import DataError, MissingDependency
+from w2s_toolkit.errors import DataError, MissingDependencyError
 
 _SHA = re.compile(r"[0-9a-f]{40}")
 NEXT_STEP = "download the set on a machine with a network, or use a copy: --set task.path=FOLDER"
@@ -22,7 +22,7 @@ def resolve_revision(repo: str, revision: str | None) -> str:
     the copy that was loaded last counts. Asked once a process, so that planning and loading agree.
 
     Raises:
-        MissingDependency: the hub's client is not installed.
+        MissingDependencyError: the hub's client is not installed.
         DataError: neither the hub nor the cache knows the set.
     """
     if revision and _SHA.fullmatch(revision):
@@ -43,9 +43,9 @@ def resolve_revision(repo: str, revision: str | None) -> str:
         ) from None
 
 
-def missing_hub(error: ModuleNotFoundError) -> MissingDependency:
+def missing_hub(error: ModuleNotFoundError) -> MissingDependencyError:
     """What to say when the hub's packages are not there."""
-    return MissingDependency(
+    return MissingDependencyError(
         f"reading a hub data set needs {error.name!r}, which is not installed",
         where="task",
         next_step="pip install 'w2s-toolkit[hf]', or use a local copy: --set task.path=FOLDER",

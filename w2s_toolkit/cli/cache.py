@@ -62,9 +62,7 @@ def ls(store: Path, as_json: bool) -> None:
 @click.option("--all", "everything", is_flag=True, help="Also what existing runs use.")
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 @json_option
-def gc(
-    store: Path, older_than: float, everything: bool, dry_run: bool, as_json: bool
-) -> None:
+def gc(store: Path, older_than: float, everything: bool, dry_run: bool, as_json: bool) -> None:
     """Delete stages that no existing run directory uses, and what killed runs left behind.
 
     Checkpoints and workspaces that changed within the last hour are kept: a run may be using them.

@@ -50,8 +50,8 @@ class Commands(click.Group):
             from w2s_toolkit.registry import suggestion
 
             name = args[0] if args else ""
-            error.message = f"There is no command {name!r}{suggestion(name, COMMANDS)}"
-            raise
+            message = f"there is no command {name!r}{suggestion(name, COMMANDS)}"
+            raise click.UsageError(message, ctx) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List commands without importing them."""

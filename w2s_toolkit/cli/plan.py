@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 @recipe_argument
 @set_option
 @store_option
+@click.option("--full", is_flag=True, help="A line for every stage of a matrix.")
 @json_option
-def plan(recipe: str, overrides: tuple[str, ...], store: Path, as_json: bool) -> None:
+def plan(recipe: str, overrides: tuple[str, ...], store: Path, full: bool, as_json: bool) -> None:
     """Show the stages of RECIPE: which are cached, which will run, and why."""
     from w2s_toolkit.plan.export import plan_json
     from w2s_toolkit.plan.why import Explainer
@@ -33,7 +34,7 @@ def plan(recipe: str, overrides: tuple[str, ...], store: Path, as_json: bool) ->
     if as_json:
         click.echo(json.dumps(plan_json(made, status=status, why=why), indent=1, default=str))
         return
-    _print_tree(made, status, why)
+    _print_tree(made, status, why, full)
 
 
 @click.command()
@@ -82,24 +83,47 @@ def _plan(recipe: str, overrides: tuple[str, ...], store: Path) -> tuple[Plan, S
     return plan_recipe(loaded, place), place
 
 
-def _print_tree(plan: Plan, status: dict[str, str], why: dict[str, str]) -> None:
+def _print_tree(plan: Plan, status: dict[str, str], why: dict[str, str], full: bool) -> None:
     cached = sum(s == "cached" for s in status.values())
     cells = f", {len(plan.axes)} cells" if len(plan.axes) > 1 else ""
     click.secho(f"{plan.recipe.name}{cells}", bold=True)
     shown: tuple[str, ...] = ()
-    for stage in sorted(plan.graph, key=_tree_order(plan)):
-        name, bracket, axes = stage.id.partition("[")
-        *folders, leaf = name.split("/")
+    for stages in _lines(plan, status, why, full):
+        *folders, leaf = stages[0].name.split("/")
         for depth, folder in enumerate(folders):
             if shown[: depth + 1] != tuple(folders[: depth + 1]):
-                click.echo(f"{'  ' * depth}  {folder}")
+                click.echo(f"{'  ' * depth}{folder}")
                 shown = tuple(folders[: depth + 1])
-        indent = "  " * len(folders)
-        mark = click.style("cached", fg="green") if status[stage.key] == "cached" else ""
-        mark = mark or click.style("to run", fg="yellow") + f"  {why[stage.key]}"
-        pending = "  (more stages follow from what it decides)" if stage.expand else ""
-        click.echo(f"{indent}  {leaf + bracket + axes:<34} {mark}{pending}")
+        if len(stages) > 1:
+            leaf = f"{leaf} ×{len(stages)}"
+        elif "[" in stages[0].id:
+            leaf += "[" + stages[0].id.partition("[")[2]
+        left = f"{'  ' * len(folders)}{leaf}"
+        click.echo(f"{left:<40} {_state(stages[0], status, why)}")
     click.echo(f"{len(status)} stages: {cached} cached, {len(status) - cached} to run")
+
+
+def _lines(
+    plan: Plan, status: dict[str, str], why: dict[str, str], full: bool
+) -> list[list[Stage]]:
+    """Stages by line: those that differ in the matrix alone share one, unless ``full``."""
+    lines: list[list[Stage]] = []
+    for stage in sorted(plan.graph, key=_tree_order(plan)):
+        for line in [] if full else lines:
+            same = (line[0].name, status[line[0].key]) == (stage.name, status[stage.key])
+            if same and why.get(line[0].key) == why.get(stage.key):
+                line.append(stage)
+                break
+        else:
+            lines.append([stage])
+    return lines
+
+
+def _state(stage: Stage, status: dict[str, str], why: dict[str, str]) -> str:
+    if status[stage.key] == "cached":
+        return click.style("cached", fg="green")
+    pending = "  (more stages follow from what it decides)" if stage.expand else ""
+    return f"{click.style('to run', fg='yellow')}  {why[stage.key]}{pending}"
 
 
 def _tree_order(plan: Plan):  # type: ignore[no-untyped-def]

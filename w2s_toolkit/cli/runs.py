@@ -22,7 +22,9 @@ def ls(runs: Path, as_json: bool) -> None:
     """List runs, oldest first."""
     from w2s_toolkit.loading import Run, list_runs
 
-    rows = [{"name": n, "status": Run(runs / n).status, "path": str(runs / n)} for n in list_runs(runs)]
+    rows = [
+        {"name": n, "status": Run(runs / n).status, "path": str(runs / n)} for n in list_runs(runs)
+    ]
     if as_json:
         click.echo(json.dumps(rows, indent=1))
         return

@@ -39,9 +39,7 @@ class Subprocess:
             return StageOutcome(job.key, outcome.error, f"{outcome.details}\n{log}".strip())
         return outcome
 
-    def _follow(
-        self, job: StageJob, path: Path, errors: Any, on_event: EventSink
-    ) -> StageOutcome:
+    def _follow(self, job: StageJob, path: Path, errors: Any, on_event: EventSink) -> StageOutcome:
         threads = str(job.threads)
         process = subprocess.Popen(
             [sys.executable, "-m", "w2s_toolkit.worker", str(path)],

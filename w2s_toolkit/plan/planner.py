@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from w2s_toolkit.config import EvaluatorConfig, ModelConfig, StudentConfig, SupervisorConfig
@@ -135,7 +135,9 @@ class _Identities:
             return {}
 
     def _note(self, use: Use, error: W2SError) -> None:
-        text = f"{dotted(use.path)}: {error}"
+        place = dotted(use.path)
+        text = f"{error}".removeprefix(f"{place}: ").replace("models.NAME.", f"{place}.")
+        text = f"{place}: {text}"
         if text not in self._problems:
             self._problems.append(text)
 
@@ -193,7 +195,10 @@ class _PlannedCell:
             "kind": kind,
             "component": f"{use.kind}/{use.name}",
             "version": use.component.version,
-            "config": self._ids.config(Use(use.kind, use.component, config, use.path)),
+            # The key of a fitted model already holds the config it was fitted with.
+            "config": {}
+            if "ref" in (inputs or {})
+            else self._ids.config(replace(use, config=config)),
             "models": {field: self._ids.model(m) for field, m in models.items()},
             "inputs": dict(inputs or {}),
             "args": dict(args or {}),
@@ -386,7 +391,7 @@ class _PlannedPhase:
         data = self._cell.splits[split]
         inputs = {"subject": subject, "data": data}
         inputs |= {f"reference:{r}": k for r, k in references.items() if r != role}
-        name = self._name(role, "evaluate", use.name, split)
+        name = self._name(role, "evaluate", f"{use.name}:{split}")
         stage = self._cell.stage("evaluate", role, name, use, inputs)
         cell, phase, model = self._cell.index, self._phase.name, self._model_name(role)
         plan = self._cell.plan
@@ -416,7 +421,7 @@ def _aggregate(plan: Plan, group: list[_PlannedCell]) -> None:
         for cell in group:
             _, own = cell.evaluations[phase, role, split, number]
             inputs |= {f"{cell.cell.seed}:{slot}": key for slot, key in own.items()}
-        name = f"{phase}/{role}/aggregate/{use.name}/{split}"
+        name = f"{phase}/{role}/aggregate/{use.name}:{split}"
         stage = first.stage("aggregate", role, name, use, inputs)
         stage.cells |= {c.index for c in group}
         model = first.models_of_roles[phase, role]

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from w2s_toolkit.digest import canonical
 from w2s_toolkit.plan.graph import Graph, Stage
 from w2s_toolkit.store import Object, Store
 
@@ -42,7 +43,7 @@ class Explainer:
         found: list[Change] = []
         for change in differences(closest.manifest["parts"], stage.parts):
             found.extend(self._followed(change, depth))
-        return list(dict.fromkeys(found))
+        return list({canonical([c.place, c.before, c.after]): c for c in found}.values())
 
     def why(self, stage: Stage) -> str:
         """One line on why a stage will run."""
@@ -63,7 +64,9 @@ class Explainer:
             return [Change(f"{parent.name}", _name_of(self._store, change.before), parent.id)]
         causes = self.changes(parent, depth + 1)
         return [
-            Change(f"{parent.name} ▸ {c.place}" if "▸" not in c.place else c.place, c.before, c.after)
+            Change(
+                f"{parent.name} ▸ {c.place}" if "▸" not in c.place else c.place, c.before, c.after
+            )
             for c in causes
         ] or [Change(parent.name, "another", "never made before")]
 

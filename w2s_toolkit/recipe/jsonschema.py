@@ -22,7 +22,9 @@ def recipe_schema(registry: Registry) -> dict[str, Any]:
             phase[key]["items"] = block
         else:
             phase[key] = block
-    schema["properties"]["models"]["additionalProperties"] = _any_of(registry, "models", definitions)
+    schema["properties"]["models"]["additionalProperties"] = _any_of(
+        registry, "models", definitions
+    )
     schema["properties"]["models"].pop("patternProperties", None)
     schema["properties"]["task"] = _any_of(
         registry, "tasks", definitions, more=TaskOptions.model_json_schema()

@@ -17,7 +17,7 @@ from w2s_toolkit.errors import RecipeError, RegistryError
 from w2s_toolkit.hookspecs import Component
 from w2s_toolkit.recipe import checks
 from w2s_toolkit.recipe.overrides import apply_overrides, set_path
-from w2s_toolkit.recipe.problems import Problems
+from w2s_toolkit.recipe.problems import Problems, dotted
 from w2s_toolkit.recipe.schema import (
     TASK_KEYS,
     USE_BLOCKS,
@@ -162,10 +162,10 @@ def _unfold(
     if size > MAX_CELLS:
         problems.add(("matrix",), f"the matrix has {size} cells; at most {MAX_CELLS} are run")
         return
-    for values in itertools.product(*usable.values()):
+    for combined in itertools.product(*usable.values()):
         changed = copy.deepcopy({k: v for k, v in document.items() if k != "matrix"})
         at: dict[Path_, str] = {}
-        combination = dict(zip(usable, values, strict=True))
+        combination = dict(zip(usable, combined, strict=True))
         for address, value in combination.items():
             if address.split(".")[0] in ("matrix", "schema", "name"):
                 problems.add(("matrix", address), f"{address!r} cannot be varied")
@@ -196,32 +196,32 @@ class _Checker:
         self._origins = origins
 
     def cell(self, axes: dict[str, Any]) -> Cell | None:
-        before = len(self._problems.found)
+        known = len(self._problems.found)
         shared = self._problems.overridden
         self._problems.overridden = self._origins
         try:
-            return self._cell(axes) if len(self._problems.found) == before else None
+            return self._cell(axes)
         finally:
-            self._problems.overridden = {**shared, **self._used_origins(before)}
+            self._problems.overridden = {**shared, **self._used_origins(known)}
 
-    def _used_origins(self, before: int) -> dict[Path_, str]:
+    def _used_origins(self, known: int) -> dict[Path_, str]:
         # Problems are rendered at the end: keep the origins of those found in this cell.
-        paths = [p.path for p in self._problems.found[before:]]
+        paths = [p.path for p in self._problems.found[known:]]
         return {
             origin: text
             for origin, text in self._origins.items()
-            if any(path[: len(origin)] == origin for path in paths)
+            if any(path[: len(origin)] == origin[: len(path)] for path in paths)
         }
 
     def _cell(self, axes: dict[str, Any]) -> Cell | None:
-        before = len(self._problems.found)
+        before = self._problems.count
         top = _validate(RecipeModel, self._document, (), self._problems)
         models = self._models()
         task, options = self._task()
         phases = self._phases()
         if not (isinstance(top, RecipeModel) and task and options):
             return None
-        if len(phases) < len(top.phases) or len(self._problems.found) > before:
+        if len(phases) < len(top.phases) or self._problems.count > before:
             return None
         cell = Cell(
             axes=axes,
@@ -233,7 +233,7 @@ class _Checker:
             phases=tuple(phases),
         )
         checks.check_cell(cell, self._problems)
-        return cell if len(self._problems.found) == before else None
+        return cell if self._problems.count == before else None
 
     def _models(self) -> dict[str, Use]:
         raw = self._document.get("models")
@@ -299,9 +299,7 @@ class _Checker:
                     uses[key].append(use)
         return uses if complete and uses["supervisors"] and uses["student"] else None
 
-    def _use(
-        self, kind: str, raw: Any, path: Path_, also: Iterable[str] = ()
-    ) -> Use | None:
+    def _use(self, kind: str, raw: Any, path: Path_, also: Iterable[str] = ()) -> Use | None:
         block = {"use": raw} if isinstance(raw, str) else raw
         if not isinstance(block, dict) or not isinstance(block.get("use"), str):
             self._problems.add(
@@ -323,7 +321,7 @@ class _Checker:
             return None
         config = self._resolve_paths(config, values, path)
         for problem in config.check():
-            self._problems.add(path, problem)
+            self._problems.add(path, problem.replace("models.NAME.", f"{dotted(path)}."))
         return Use(kind, component, config, path)
 
     def _resolve_paths(

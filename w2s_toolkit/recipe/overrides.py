@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -99,9 +100,7 @@ def locate(document: Mapping[str, Any], dotted_path: str, origin: str) -> Path_:
         if node is None:
             node = {}
         if not isinstance(node, dict):
-            raise RecipeError(
-                f"{_dots(path)} is {node!r}, which has nothing inside", where=origin
-            )
+            raise RecipeError(f"{_dots(path)} is {node!r}, which has nothing inside", where=origin)
         if word not in node and not _may_create(tuple(path), word, last):
             known = _known_keys(tuple(path), node)
             raise RecipeError(
@@ -160,7 +159,7 @@ def _is_block_word(path: Path_) -> bool:
 
 def _assign(document: dict[str, Any], path: Path_, value: Any) -> None:
     node: Any = document
-    for step, following in zip(path[:-1], path[1:], strict=True):
+    for step, following in itertools.pairwise(path):
         child = node.get(step) if isinstance(node, dict) else node[step]
         if isinstance(child, str) and isinstance(following, str):
             child = {"use": child}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from w2s_toolkit.errors import RecipeError
 from w2s_toolkit.recipe.tree import Path_, Tree
@@ -23,15 +24,17 @@ class Problems:
     """Collects problems and renders each with its line.
 
     ``overridden`` tells which paths were given on the command line or by the matrix, so that the
-    message points there and not at a line that says something else.
+    message points there and not at a line that says something else. ``count`` counts repeats too.
     """
 
     tree: Tree
     overridden: Mapping[Path_, str] = field(default_factory=dict)
     found: list[Problem] = field(default_factory=list)
+    count: int = 0
 
     def add(self, path: Path_, message: str, next_step: str = "") -> None:
         """Note a problem; the same one twice counts once."""
+        self.count += 1
         problem = Problem(path, message, next_step)
         if problem not in self.found:
             self.found.append(problem)
@@ -52,11 +55,11 @@ class Problems:
 
     def _render(self, problem: Problem) -> str:
         origin = self._origin(problem.path)
+        at = address(problem.path, self.tree.value)
         if origin:
-            lines = [f"{origin}: {dotted(problem.path)}: {problem.message}"]
+            lines = [f"{origin}: {at}: {problem.message}"]
         else:
             line = self.tree.line_of(problem.path)
-            at = dotted(problem.path)
             lines = [f"{self.tree.file}:{line}: {at + ': ' if at else ''}{problem.message}"]
             if 0 < line <= len(self.tree.lines):
                 lines.append(f"    {line} | {self.tree.lines[line - 1].rstrip()[:160]}")
@@ -68,9 +71,28 @@ class Problems:
         for length in range(len(path), 0, -1):
             if path[:length] in self.overridden:
                 return self.overridden[path[:length]]
-        return ""
+        below = [text for p, text in self.overridden.items() if p[: len(path)] == path]
+        return below[0] if below and path else ""
 
 
 def dotted(path: Path_) -> str:
     """``("phases", 0, "student")`` -> ``phases.0.student``."""
     return ".".join(str(p) for p in path)
+
+
+def address(path: Path_, document: Any) -> str:
+    """As :func:`dotted`, with list items by name as ``--set`` takes them."""
+    words: list[str] = []
+    node = document
+    for step in path:
+        node = _child(node, step)
+        name = node.get("name") or node.get("use") if isinstance(node, dict) else None
+        words.append(str(name) if isinstance(step, int) and name else str(step))
+    return ".".join(words)
+
+
+def _child(node: Any, step: str | int) -> Any:
+    try:
+        return node[step]
+    except (KeyError, IndexError, TypeError):
+        return None

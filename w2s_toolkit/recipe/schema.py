@@ -18,6 +18,19 @@ def _as_block(value: Any) -> Any:
 UseBlock = Annotated[Block, BeforeValidator(_as_block)]
 
 
+def _check_size(value: Any) -> Any:
+    if value == "all" or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
+        return value
+    raise ValueError("a split's size is a number of rows above 0, or all")
+
+
+Size = Annotated[int | Literal["all"], BeforeValidator(_check_size)]
+
+
+Baseline = Literal["weak_floor", "strong_ceiling"]
+_BASELINES: tuple[Baseline, ...] = ("weak_floor", "strong_ceiling")
+
+
 class Strict(BaseModel):
     """Unknown keys are errors, and words are never numbers."""
 
@@ -27,7 +40,7 @@ class Strict(BaseModel):
 class TaskOptions(Strict):
     """The keys of ``task:`` that belong to the core; all others go to the task's own config."""
 
-    splits: dict[Name, Annotated[int, Field(gt=0)] | Literal["all"]] = Field(
+    splits: dict[Name, Size] = Field(
         description="Rows of each split; 'all' takes what is left of its source."
     )
     split_seed: int = Field(0, description="Draws val, anchor and test, for every recipe seed.")
@@ -45,7 +58,8 @@ class PhaseModel(Strict):
     pool: Name = Field(description="Split that the supervisor labels and the student trains on.")
     supervisors: Annotated[list[UseBlock], Field(min_length=1, max_length=1)]
     oversight: list[UseBlock] = Field(
-        default_factory=list, description="Protocols that add evidence for the supervisor, in order."
+        default_factory=list,
+        description="Protocols that add evidence for the supervisor, in order.",
     )
     refine: list[UseBlock] = Field(
         default_factory=list, description="Changes to the pool labels before training, in order."
@@ -70,9 +84,7 @@ class RecipeModel(Strict):
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     models: dict[Name, Block] = Field(default_factory=dict)
     task: Block
-    baselines: list[Literal["weak_floor", "strong_ceiling"]] = Field(
-        default_factory=lambda: ["weak_floor", "strong_ceiling"]
-    )
+    baselines: list[Baseline] = Field(default_factory=lambda: list(_BASELINES))
     phases: Annotated[list[PhaseModel], Field(min_length=1)]
     matrix: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(default_factory=dict)
 

@@ -1,104 +1,210 @@
-"""The result as a table for people."""
+"""The result as a table for people: grasped in five seconds, 80 columns wide, fit for a pipe."""
 
 from __future__ import annotations
 
+import sys
+import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-Row = Mapping[str, Any]
+from w2s_toolkit.report.blocks import Block, axes_of, blocks, titles
+from w2s_toolkit.report.remarks import remarks, signatures
+from w2s_toolkit.report.wording import (
+    ROLES,
+    count,
+    estimate,
+    metric_name,
+    number,
+    printable,
+)
 
-ROLES = {
-    "weak_floor": "weak floor",
-    "supervisor": "supervisor",
-    "student": "weak-to-strong student",
-    "strong_ceiling": "strong ceiling",
-}
+if TYPE_CHECKING:
+    from rich.console import Console
+
+FEW_SEEDS = 5
+"""Below this many seeds every one is shown."""
+
+FEW_BLOCKS = 6
+"""Above this many blocks the comparison stands alone; the HTML report has them all."""
+
+_WIDEST = 100
+_LONGEST_NAME = 18
+_GAP = 3
 
 
 def print_summary(results: Mapping[str, Any]) -> None:
-    """Print what was found, a table a phase and combination of axes, to stdout."""
+    """Print what was found to stdout: comparison, a table a block, warnings, remarks."""
     from rich.console import Console
-    from rich.table import Table
 
-    console = Console(highlight=False)
-    for group, phase, rows in groups(results["summary"]):
-        title = " · ".join([phase, *(f"{k}={v}" for k, v in group.items())])
-        table = Table(title=f"{results['recipe']} · {title}", title_justify="left")
-        for column in ("role", "model", "split", "metric"):
-            table.add_column(column, overflow="fold")
-        for column in ("value", "95% interval", "n"):
-            table.add_column(column, justify="right", no_wrap=True)
-        last = ""
-        for row in ordered(rows):
-            if last and row["role"] != last:
-                table.add_section()
-            last = row["role"]
-            table.add_row(
-                ROLES.get(row["role"], row["role"]),
-                row["model"],
-                row["split"],
-                row["metric"],
-                number(row["value"]),
-                interval(row),
-                "" if row["n"] is None else str(row["n"]),
-            )
-        console.print(table)
-        for row in rows:
-            if row["reason"]:
-                console.print(f"  {row['role']} {row['metric']}: {row['reason']}", markup=False)
-        _print_seeds(console, results, group, phase)
-    for item in results["signatures"]:
-        console.print(f"[bold yellow]warning[/] {item['name']}: {item['message']}")
-    for item in results["warnings"]:
-        console.print(f"note ({item['stage']}): {item['message']}", markup=False)
+    console = Console(highlight=False, markup=False, emoji=False)
+    console.width = min(console.width, _WIDEST)
+    with console.capture() as captured:
+        _print(console, results)
+    # Rich pads table rows with blanks, of no use in a file or a mail.
+    text = "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
+    # A terminal that is not UTF-8 shows question marks rather than ending a long run in an error.
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
+    sys.stdout.flush()
 
 
-def groups(summary: Sequence[Row]) -> list[tuple[Mapping[str, Any], str, list[Row]]]:
-    """Summary rows by combination of axes and phase, in the order they come."""
-    out: list[tuple[Mapping[str, Any], str, list[Row]]] = []
-    for row in summary:
-        for group, phase, rows in out:
-            if group == row["group"] and phase == row["phase"]:
-                rows.append(row)
-                break
-        else:
-            out.append((row["group"], row["phase"], [row]))
-    return out
+def _print(console: Console, results: Mapping[str, Any]) -> None:
+    found = blocks(results)
+    name = printable(results.get("recipe", ""))
+    if not found:
+        _line(console, f"{name}: nothing was evaluated")
+    if len(found) > 1:
+        _comparison(console, name, found)
+    if len(found) <= FEW_BLOCKS:
+        for block, title in zip(found, titles(found), strict=True):
+            _block(console, " · ".join(filter(None, (name, title or block.phase))), block)
+    else:
+        _line(console, f"The tables of all {len(found)} are in the run's report.html.")
+        _blank(console)
+    for name, message, places in signatures(results):
+        where = f" [{'; '.join(places)}]" if places else ""
+        _line(console, f"{name}: {message}{where}", "warning: ", style="bold yellow")
+    for message, stages in remarks(results):
+        head = f"note ({stages[0]}): " if len(stages) == 1 else "note: "
+        tail = f" ({len(stages)} stages)" if len(stages) > 1 else ""
+        _line(console, message + tail, head, style="dim")
 
 
-def ordered(rows: Sequence[Row]) -> list[Row]:
-    """Rows by role: floor, supervisor, student, ceiling."""
-    order = list(ROLES)
-    return sorted(rows, key=lambda r: order.index(r["role"]) if r["role"] in order else len(order))
-
-
-def number(value: float | None) -> str:
-    """Three decimals, or a dash for a value that cannot be given."""
-    return "–" if value is None else f"{value:.3f}"
-
-
-def interval(row: Row) -> str:
-    """``0.612 – 0.655``."""
-    if row["low"] is None and row["high"] is None:
-        return ""
-    return f"{number(row['low'])} – {number(row['high'])}"
-
-
-def _print_seeds(console: Any, results: Mapping[str, Any], group: Row, phase: str) -> None:
-    """Below five seeds every seed is shown."""
-    cells = [
-        i
-        for i, c in enumerate(results["cells"])
-        if {k: v for k, v in c["axes"].items() if k != "seed"} == dict(group)
+def _comparison(console: Console, name: str, found: Sequence[Block]) -> None:
+    """One row a block: axes, student, PGR, gain."""
+    axes, metric = axes_of(found), (found[0].columns or ["accuracy"])[0]
+    values = [
+        [
+            estimate(b.find("student", metric)),
+            estimate(b.find("student", "pgr"), 2),
+            estimate(b.find("student", "gain"), signed=True),
+        ]
+        for b in found
     ]
-    if not 1 < len(cells) < 5:
-        return
-    for cell in cells:
-        rows = [r for r in results["rows"] if r["cell"] == cell and r["phase"] == phase]
-        shown = []
-        for role in ROLES:
-            found = [r for r in rows if r["role"] == role and r["metric"] == "accuracy"]
-            shown += [f"{ROLES[role]} ({r['split']}) {number(r['value'])}" for r in found]
-        pgr = [r["value"] for r in rows if r["metric"] == "pgr"]
-        shown += [f"PGR {number(v)}" for v in pgr]
-        console.print(f"  seed {results['cells'][cell]['seed']}: {', '.join(shown)}", markup=False)
+    heads = [f"student {metric_name(metric)}", "PGR", "gain"]
+    keep = [i for i in range(len(heads)) if any(row[i] for row in values)]
+    names: list[tuple[str, list[str]]] = [
+        (axes.names[a], [axes.value(b.group, a) for b in found]) for a in axes.names
+    ]
+    for head, column in (("on", [b.split for b in found]), ("phase", [b.phase for b in found])):
+        if len(set(column)) > 1:
+            names.insert(0, (head, column))
+    room = console.width - sum(_GAP + _longest(heads[i], [r[i] for r in values]) for i in keep)
+    if sum(_GAP + _longest(h, c) for h, c in names) > room:
+        stacked = ["\n".join(f"{h}={c[i]}" for h, c in names) for i in range(len(found))]
+        names = [("combination", stacked)]
+    columns = [(h, c, False) for h, c in names]
+    columns += [(heads[i], [r[i] for r in values], True) for i in keep]
+    _table(console, f"{name} · {count(len(found), 'combination')}", columns, len(names))
+    _blank(console)
+
+
+def _block(console: Console, title: str, block: Block) -> None:
+    lines, metrics = block.lines, block.columns
+    columns = [("", [x.label for x in lines], False), ("model", [x.model for x in lines], False)]
+    for place, metric in enumerate(metrics):
+        rows = [x.values.get(metric) for x in lines]
+        # One interval is enough to see how sure the table is; the HTML report has them all.
+        shown = [estimate(r) if place == 0 or r is None else number(r["value"]) for r in rows]
+        columns.append((metric_name(metric), shown, True))
+    on = f"{block.split}, {block.size} rows" if block.size else block.split
+    _table(console, f"{title} · {on}", columns, 2)
+    for finding in block.findings:
+        _line(console, str(finding), style="bold" if finding.name == "PGR" else "", whole=True)
+    if 1 < len(block.seeds) < FEW_SEEDS:
+        _seeds(console, block)
+    for note in block.notes:
+        _line(console, note, "note: ", style="dim")
+    _blank(console)
+
+
+def _seeds(console: Console, block: Block) -> None:
+    table = block.seed_table
+    keys = [k for k in (*ROLES, "pgr", "gain") if any(k in line for line in table)]
+    if all(line.get("supervisor") == line.get("weak_floor") for line in table):
+        keys = [k for k in keys if k != "supervisor"]
+    short = {"student": "student", "strong_ceiling": "ceiling"}
+    columns = [("seed", [str(line["seed"]) for line in table], True)]
+    for key in keys:
+        digits, signed = (2 if key == "pgr" else 3), key == "gain"
+        cells = [number(line.get(key), digits, signed=signed) for line in table]
+        columns.append((short.get(key) or ROLES.get(key) or metric_name(key), cells, True))
+    _table(console, "", columns, 1)
+
+
+def _table(
+    console: Console, title: str, columns: Sequence[tuple[str, list[str], bool]], fixed: int
+) -> None:
+    """A table of (header, cells, right-aligned) columns.
+
+    Columns that do not fit go into a further table that repeats the first ``fixed`` ones.
+    """
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    if title:
+        _line(console, title, style="bold")
+    for part in _that_fit(columns, fixed, console.width):
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="dim")
+        for head, _, right in part:
+            table.add_column(
+                Text(printable(head)),
+                justify="right" if right else "left",
+                no_wrap=True,
+                overflow="ellipsis",
+                max_width=None if right else console.width // 2,
+            )
+        for cells in zip(*(c for _, c, _ in part), strict=True):
+            table.add_row(*(Text(printable(c)) for c in cells))
+        console.print(table)
+
+
+def _that_fit(
+    columns: Sequence[tuple[str, list[str], bool]], fixed: int, width: int
+) -> list[list[tuple[str, list[str], bool]]]:
+    head = list(columns[:fixed])
+    start = sum(_GAP + _longest(h, c) for h, c, _ in head)
+    parts, used = [list(head)], start
+    for column in columns[fixed:]:
+        need = _GAP + _longest(column[0], column[1])
+        if used + need > width and len(parts[-1]) > fixed:
+            parts.append(list(head))
+            used = start
+        parts[-1].append(column)
+        used += need
+    return parts
+
+
+def _longest(head: str, cells: Sequence[str]) -> int:
+    from rich.cells import cell_len
+
+    return max(cell_len(line) for text in (head, *cells) for line in text.split("\n"))
+
+
+def _line(
+    console: Console, text: str, head: str = "", *, style: str = "", whole: bool = False
+) -> None:
+    """A paragraph with a hanging indent; paths and other long words stay whole.
+
+    Args:
+        head: word before it, alone in ``style`` unless ``whole``.
+        whole: whether all of it is in ``style``.
+    """
+    from rich.text import Text
+
+    wrapped = textwrap.wrap(
+        printable(head + text).replace("\n", " "),
+        console.width,
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    shown = Text("\n".join(wrapped), style if whole or not head else "")
+    if head and not whole:
+        shown.stylize(style, 0, len(head.rstrip()))
+    console.print(shown, soft_wrap=True)
+
+
+def _blank(console: Console) -> None:
+    console.print()

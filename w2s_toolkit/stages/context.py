@@ -57,7 +57,7 @@ class StageContext:
         self.out = out
         self.scratch = scratch
         self.threads = threads
-        self.references = dict(references or {})
+        self.references: Mapping[str, LabelSet] = dict(references or {})
         self.counters: Counter[str] = Counter()
         self.warnings: list[dict[str, str]] = []
         self._models = dict(models or {})

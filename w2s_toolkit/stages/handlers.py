@@ -220,9 +220,7 @@ def _observation(work: Work, slots: Mapping[str, str], seed: int) -> Observation
 
 
 def _write_ref(work: Work, ref: ModelRef | None) -> None:
-    ref = replace(
-        ref or ModelRef(""), component="/".join(work.job.component), key=work.job.key
-    )
+    ref = replace(ref or ModelRef(""), component="/".join(work.job.component), key=work.job.key)
     (work.out / REF).write_text(json.dumps(ref.to_json(), sort_keys=True, indent=1))
 
 

@@ -65,7 +65,7 @@ def _context(
 ) -> StageContext:
     # Components draw from generators of their own; this only makes a careless one repeatable.
     random.seed(job.seed)
-    np.random.seed(job.seed)  # noqa: NPY002
+    np.random.seed(job.seed)
     return StageContext(
         seed=job.seed,
         stage=job.label,

@@ -1,0 +1,96 @@
+"""A matplotlib figure as SVG that belongs to the page: its font, its colours, its two themes."""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+INK, MUTED, GRID, PAPER = "#1b1b1b", "#5f5f5f", "#d9d9d9", "#fdfdfd"
+
+COLOURS = {
+    "weak_floor": "#d55e00",
+    "supervisor": "#cc79a7",
+    "student": "#0072b2",
+    "strong_ceiling": "#009e73",
+}
+"""The palette of Okabe and Ito, which people with colour blindness can tell apart."""
+
+_VARIABLES = {
+    INK: "var(--ink)",
+    MUTED: "var(--muted)",
+    GRID: "var(--grid)",
+    PAPER: "var(--paper)",
+    **{colour: f"var(--{role.replace('_', '-')})" for role, colour in COLOURS.items()},
+}
+
+_SETTINGS = {
+    "svg.hashsalt": "w2s",
+    "svg.fonttype": "none",
+    "font.family": ["DejaVu Sans"],
+    "font.size": 9.0,
+    # A "$" in a name is a dollar sign.
+    "text.parse_math": False,
+    "text.color": INK,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": MUTED,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.facecolor": "none",
+    "axes.axisbelow": True,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "lines.solid_capstyle": "butt",
+}
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Our settings, whatever the user's matplotlibrc says; figures are made and saved inside."""
+    import matplotlib
+
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        # A glyph that the measuring font lacks is no matter: the page's font draws it.
+        warnings.simplefilter("ignore")
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_SETTINGS)
+        yield
+
+
+def inline_svg(figure: Figure, name: str, label: str) -> str:
+    """The ``<svg>`` element of a figure.
+
+    Args:
+        name: unlike that of any other SVG in the page; ids begin with it.
+        label: what the picture says, for those who do not see it.
+    """
+    from markupsafe import escape
+
+    out = io.StringIO()
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    figure.savefig(out, format="svg", transparent=True, metadata=nothing)
+    text = out.getvalue()
+    box = re.search(r'viewBox="([\d. -]+)"', text)
+    body = text[text.index(">", text.index("<svg")) + 1 : text.rindex("</svg>")]
+    # A comment, the metadata and a style sheet that would hold for the page as a whole.
+    body = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>|<style.*?</style>", "", body, flags=re.S)
+    body = re.sub(r'\b(id="|xlink:href="#|url\(#)', rf"\g<1>{name}-", body)
+    body = body.replace("xlink:href=", "href=")
+    body = re.sub(r"font-family: [^;\"]*", "font-family: inherit", body)
+    body = re.sub(r"font: ([\w ]*?)(\d[\d.]*px) [^;\"]*", r"font-size: \2", body)
+    body = re.sub(r"(?<=: )#[0-9a-f]{6}\b", lambda m: _VARIABLES.get(m.group(), m.group()), body)
+    body = re.sub(r"\s*\n\s*", "\n", body)
+    size = f' viewBox="{box.group(1)}"' if box else ""
+    return (
+        f'<svg class="plot" role="img" aria-label="{escape(label)}"{size} '
+        f'stroke-linejoin="round" font-family="inherit">{body.strip()}</svg>'
+    )

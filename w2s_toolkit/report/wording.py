@@ -1,0 +1,117 @@
+"""Names and numbers as people read them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from w2s_toolkit.plan.graph import short_axis, short_value
+
+Row = Mapping[str, Any]
+
+ROLES = {
+    "weak_floor": "weak floor",
+    "supervisor": "supervisor",
+    "student": "weak-to-strong student",
+    "strong_ceiling": "strong ceiling",
+}
+"""Roles in the order in which they are shown."""
+
+_METRICS = {
+    "auroc": "AUROC",
+    "brier": "Brier",
+    "ece": "ECE",
+    "f1": "F1",
+    "nll": "log-loss",
+    "pgr": "PGR",
+    "pgr_assisted": "PGR (assisted)",
+}
+
+
+def role_name(role: str) -> str:
+    """``weak_floor`` -> ``weak floor``."""
+    return ROLES.get(role, role.replace("_", " "))
+
+
+def metric_name(metric: str) -> str:
+    """``auroc`` -> ``AUROC``."""
+    return _METRICS.get(metric, metric.replace("_", " "))
+
+
+def number(value: float | None, digits: int = 3, *, signed: bool = False) -> str:
+    """Three decimals, or a dash for a value that cannot be given."""
+    if value is None:
+        return "–"
+    # "z" turns a rounded -0.000 into 0.000.
+    return f"{value:+z.{digits}f}" if signed else f"{value:z.{digits}f}"
+
+
+def interval(row: Row, digits: int = 3, *, signed: bool = False) -> str:
+    """``[0.612, 0.655]``; empty where there is none, a dash for an end that is not bounded."""
+    low, high = row.get("low"), row.get("high")
+    if low is None and high is None:
+        return ""
+    return f"[{number(low, digits, signed=signed)}, {number(high, digits, signed=signed)}]"
+
+
+def estimate(row: Row | None, digits: int = 3, *, signed: bool = False) -> str:
+    """A value and its interval: ``0.634 [0.612, 0.655]``."""
+    if row is None:
+        return ""
+    value = number(row["value"], digits, signed=signed)
+    return " ".join(filter(None, (value, interval(row, digits, signed=signed))))
+
+
+def count(amount: int, noun: str) -> str:
+    """``1 seed``, ``3 seeds``."""
+    return f"{amount} {noun}" if amount == 1 else f"{amount} {noun}s"
+
+
+def printable(text: Any) -> str:
+    """Text without control characters, which could garble a terminal or break XML."""
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in str(text))
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two JSON values are equal, tuples and lists alike."""
+    return _canonical(a) == _canonical(b)
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, default=str)
+
+
+class Axes:
+    """Short names of the matrix axes and their values, which never name two things alike."""
+
+    def __init__(self, groups: Sequence[Mapping[str, Any]]) -> None:
+        self.names = _unlike({a: short_axis(a) for g in groups for a in g})
+        self._values = {axis: self._names_of(axis, groups) for axis in self.names}
+
+    @staticmethod
+    def _names_of(axis: str, groups: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+        found = {_canonical(g[axis]): g[axis] for g in groups if axis in g}
+        short = {key: short_value(value) for key, value in found.items()}
+        alike = len(set(short.values())) < len(short)
+        return {k: str(v) for k, v in found.items()} if alike else short
+
+    def value(self, group: Mapping[str, Any], axis: str) -> str:
+        """A group's value on an axis; empty when it has none."""
+        return self._values[axis].get(_canonical(group[axis]), "") if axis in group else ""
+
+    def parts(self, group: Mapping[str, Any]) -> list[str]:
+        """``["student.loss=logconf", …]``."""
+        return [f"{self.names[a]}={self.value(group, a)}" for a in self.names if a in group]
+
+    def label(self, group: Mapping[str, Any]) -> str:
+        """``student.loss=logconf, student.epochs=2``."""
+        return ", ".join(self.parts(group))
+
+
+def _unlike(short: Mapping[str, str]) -> dict[str, str]:
+    names = list(short.values())
+    return {
+        address: address.removeprefix("phases.") if names.count(name) > 1 else name
+        for address, name in short.items()
+    }
