@@ -64,7 +64,7 @@ class TrainingConfig(ComponentConfig):
         "encoder what it was made with, or its first token. own: the model's own pooling layer.",
     )
     label_tokens: Annotated[int, NEUTRAL] = Field(
-        8192, ge=1, description="Tokens in one batch when predicting."
+        4096, ge=1, description="Tokens in one batch when predicting."
     )
 
 
@@ -100,7 +100,7 @@ class ZeroShotConfig(SupervisorConfig):
     length_normalise: bool = Field(
         False, description="Mean instead of sum of an answer's token log-probabilities."
     )
-    label_tokens: Annotated[int, NEUTRAL] = Field(8192, ge=1, description="Tokens in one batch.")
+    label_tokens: Annotated[int, NEUTRAL] = Field(4096, ge=1, description="Tokens in one batch.")
 
     def check(self) -> list[str]:
         """A template without the prompt, or an attempt to fit it."""

@@ -16,6 +16,7 @@ from w2s_hf import network as net
 from w2s_hf import pooling
 from w2s_hf.config import TrainingConfig
 from w2s_hf.losses import Loss
+from w2s_hf.memory import out_of_memory
 from w2s_hf.model import HFModel, weight_bytes
 from w2s_hf.network import PooledClassifier
 from w2s_hf.predict import predict_logits, softmax
@@ -62,11 +63,13 @@ def fit_classifier(
     team = Team(model.device)
     network = _new_network(model, config, len(data.info.classes), ctx.seed, init)
     require_vocabulary(rows.tokens, _vocabulary(network), model)
-    network.to(team.device)
+    with out_of_memory(model.name, "the model's size"):
+        network.to(team.device)
 
     chooser = _Chooser(network, model, config, val, ctx) if val is not None else None
     after = chooser.after_epoch if chooser else None
-    train(network, rows, config, loss, ctx, team, dtype=model.dtype, after_epoch=after)
+    with out_of_memory(model.name, "micro_batch_size"):
+        train(network, rows, config, loss, ctx, team, dtype=model.dtype, after_epoch=after)
     curve = chooser.restore_best() if chooser else []
     if model.config.peft is not None:
         net.merge_lora(network)
@@ -127,7 +130,8 @@ def label_with(
     key = _shared_key(str(ref.details["weights"]), model)
     network = ctx.shared(key, build, nbytes=weight_bytes(folder))
     tokens = tokenise(data, model, ctx, config.max_length)
-    logits = predict_logits(network, tokens, ctx, dtype=model.dtype, budget=config.label_tokens)
+    with out_of_memory(model.name, "label_tokens"):
+        logits = predict_logits(network, tokens, ctx, dtype=model.dtype, budget=config.label_tokens)
     probs = softmax(logits)[:, [ref.classes.index(c) for c in data.info.classes]]
     ctx.count("rows", len(data))
     return LabelSet(

@@ -113,17 +113,16 @@ def hub_revision(model_id: str, revision: str | None) -> str:
     if revision and re.fullmatch(r"[0-9a-f]{40}", revision):
         return revision
     try:
-        import huggingface_hub
-        from huggingface_hub import errors
+        from huggingface_hub import HfApi, constants, errors
     except ImportError:
         raise MissingDependencyError(
             f"the hub model {model_id!r} needs huggingface_hub, which is not installed",
             next_step="pip install 'w2s-toolkit[hf]'",
         ) from None
     reason = "the hub cannot be reached"
-    if not huggingface_hub.constants.HF_HUB_OFFLINE:
+    if not constants.HF_HUB_OFFLINE:
         try:
-            sha = huggingface_hub.HfApi().model_info(model_id, revision=revision, timeout=10).sha
+            sha = HfApi().model_info(model_id, revision=revision, timeout=10).sha
             if sha:
                 return str(sha)
         except errors.GatedRepoError:

@@ -39,10 +39,11 @@ class LogconfConfig(_LossConfig):
         description="Class shares that hardened predictions are given: soft_mean those of the weak "
         "labels, half equal shares (the paper), a number the share of the second of two classes.",
     )
-    threshold: Literal["buffer", "batch"] = Field(
-        "buffer",
-        description="Where the threshold is fitted: on recent training predictions, or (batch) on "
-        "a pass without gradients over the whole optimizer batch, a third more time.",
+    threshold: Literal["batch", "buffer"] = Field(
+        "batch",
+        description="Where the threshold is fitted: on the whole optimizer batch as it is predicted "
+        "before the step (a third more time where it passes in several parts), or on recent "
+        "training predictions (buffer; they lag, and short trainings can collapse to one class).",
     )
     buffer_size: int = Field(256, ge=2, description="Recent rows the threshold is fitted on.")
 

@@ -79,13 +79,16 @@ class Logconf:
     """(1 − α_t)·CE(q, p) + α_t·CE(f̂, p), with f̂ the student's own hardened prediction.
 
     f̂ = argmax_k(log p_k + b_k), for two classes the same as p > τ. The offsets b (the threshold τ)
-    are such that the shares of f̂ equal a prior π over the rows they are fitted on. Those are the
-    last ``buffer_size`` training predictions up to the step before, or (``threshold: batch``) the
-    whole optimizer batch before the step. f̂ passes no gradient. α_t = α_max·min(1, t/(ρT)).
+    are such that the shares of f̂ equal a prior π over the rows they are fitted on: the whole
+    optimizer batch as predicted before the step, or (``threshold: buffer``) the last
+    ``buffer_size`` training predictions up to the step before. f̂ passes no gradient.
+    α_t = α_max·min(1, t/(ρT)).
 
-    Source: Burns et al. 2023 (arXiv 2312.09390), section 4.3.2 and appendix A.4. The paper fits
-    the threshold on the batch with π one half; buffer and π = mean of q are the defaults here
-    because small batches and unbalanced pools make that threshold noisy or wrong.
+    The batch is what the paper fits on. A buffer smooths the noise of small batches, but lags: when
+    predictions drift together, a stale threshold puts every row on one side, which feeds the drift.
+
+    Source: Burns et al. 2023 (arXiv 2312.09390), section 4.3.2 and appendix A.4. The paper takes
+    one half as π; the mean of q is the default here, right for unbalanced pools too.
     """
 
     def __init__(self, config: LogconfConfig, classes: int) -> None:
@@ -124,7 +127,9 @@ class Logconf:
         return torch.nn.functional.one_hot(shifted.argmax(-1), shifted.shape[-1])
 
     def end_step(self, log_probs: torch.Tensor, labels: torch.Tensor) -> None:
-        """Put the step's predictions into the buffer and let the oldest go."""
+        """Put the step's predictions into the buffer, if one is kept, and let the oldest go."""
+        if self.config.threshold == "batch":
+            return
         size = self.config.buffer_size
         self._log_probs = torch.cat([self._log_probs, _double(log_probs)])[-size:]
         self._labels = torch.cat([self._labels, _double(labels)])[-size:]

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from w2s_hf import hub
 from w2s_hf.hardware import resolve_dtype
-from w2s_toolkit.config import NEUTRAL, Digest, ModelConfig
+from w2s_toolkit.config import NEUTRAL, Digest, ModelConfig, PathOrId
 
 
 class LoraSettings(BaseModel):
@@ -31,7 +31,7 @@ class LoraSettings(BaseModel):
 class HFModelConfig(ModelConfig):
     """A transformers model from a local folder or the Hugging Face hub."""
 
-    id: str = Field(min_length=1, description="Hub id (Qwen/Qwen2.5-0.5B) or local folder.")
+    id: PathOrId = Field(min_length=1, description="Hub id (Qwen/Qwen2.5-0.5B) or local folder.")
     revision: str | None = Field(None, description="Hub branch, tag or commit; null means main.")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="Number format; auto is bfloat16 where the hardware has it."

@@ -99,6 +99,7 @@ def tokenise(data: Dataset, model: HFModel, ctx: Context, limit: int | None) -> 
 
 def length_limit(tokenizer: Any, config: Any, *wanted: int | None) -> int | None:
     """The smallest of the lengths wanted, the model's positions and the tokenizer's limit."""
+    config = config.get_text_config()
     positions = getattr(config, "max_position_embeddings", None)
     if positions and getattr(config, "model_type", "") in _OFFSET_POSITIONS:
         # RoBERTa and its kin count positions from pad_token_id + 1.

@@ -89,6 +89,7 @@ def train(
     Raises:
         ModelError: the loss is not finite.
     """
+    torch.set_num_threads(ctx.threads)
     lengths = rows.tokens.lengths
     labels = torch.from_numpy(rows.labels).float().to(team.device)
     weights = torch.from_numpy(rows.weights).float().to(team.device)
@@ -106,13 +107,8 @@ def train(
                 parts = micro_batches(lengths[mine], config.micro_batch_size)
 
                 preview = None
-                if loss.wants_preview:
-                    preview = team.gather(
-                        _log_probs(wrapped, rows.tokens, mine, parts, team.device, dtype),
-                        len(batch),
-                    )
-                loss.begin_step(state.step / total, preview, labels[batch])
-
+                if loss.wants_preview and len(parts) > 1:
+                    preview = _log_probs(wrapped, rows.tokens, mine, parts, team.device, dtype)
                 batch_loss = torch.zeros((), device=team.device)
                 seen = []
                 for part in parts:
@@ -120,6 +116,11 @@ def train(
                     with nullcontext() if done else team.no_sync(wrapped):
                         with autocast(team.device, dtype):
                             logits = wrapped(**rows.tokens.batch(mine[part], team.device))
+                        if part.start == 0:
+                            if loss.wants_preview and preview is None:  # one part is all of it
+                                preview = torch.log_softmax(logits.detach(), dim=-1)
+                            whole = None if preview is None else team.gather(preview, len(batch))
+                            loss.begin_step(state.step / total, whole, labels[batch])
                         each = loss.rows(logits, labels[mine[part]]) * row_weights[part]
                         part_loss = each.sum() / len(batch)
                         team.backward(part_loss)

@@ -27,7 +27,22 @@ from w2s_toolkit.stages.shared import SharedObjects
 
 GOOD = ["good", "great", "fine", "lovely", "bright", "happy"]
 BAD = ["bad", "awful", "poor", "ugly", "dark", "sad"]
-FILLER = ["the", "a", "film", "was", "story", "and", "plot", "acting", "very", "with", "of", "it", "seemed", "end"]
+FILLER = [
+    "the",
+    "a",
+    "film",
+    "was",
+    "story",
+    "and",
+    "plot",
+    "acting",
+    "very",
+    "with",
+    "of",
+    "it",
+    "seemed",
+    "end",
+]
 SHARED_MODELS = Path(__file__).parents[2].parent / "shared" / "models"
 
 

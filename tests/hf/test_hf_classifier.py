@@ -132,6 +132,7 @@ def test_labels_are_the_same_from_memory_and_from_disk(make_ctx, make_data, one_
 def test_the_label_stage_does_not_read_a_model_that_was_just_trained(make_ctx, make_data, one_hot):
     data = make_data(32)
     shared = SharedObjects(reserve=0.0)
+    shared.put("anything", 1)
     ctx = make_ctx(shared=shared)
     ref = fitted(student(epochs=1), data, one_hot(data), ctx)
     (ctx.out / "model" / "head.safetensors").unlink()
@@ -167,7 +168,7 @@ def test_the_artefact_opens_with_transformers(make_ctx, make_data, one_hot):
     ctx = make_ctx()
     ref = fitted(student("bert", epochs=1), data, one_hot(data), ctx)
     folder = ctx.path(ref)
-    model, info = transformers.AutoModel.from_pretrained(
+    _, info = transformers.AutoModel.from_pretrained(
         folder, output_loading_info=True, add_pooling_layer=False
     )
     assert not info["missing_keys"]
@@ -178,7 +179,7 @@ def test_the_artefact_opens_with_transformers(make_ctx, make_data, one_hot):
 
 def test_micro_batches_do_not_change_the_result(make_ctx, make_data, one_hot):
     data = make_data(48)
-    for loss in ("xent", {"use": "logconf", "ramp": 0.1}, {"use": "logconf", "threshold": "batch"}):
+    for loss in ("xent", {"use": "logconf", "threshold": "buffer"}, {"use": "logconf"}):
         probs = []
         for size in (None, 5):
             ctx = make_ctx()
@@ -205,19 +206,20 @@ def test_rows_that_abstain_or_weigh_nothing_are_left_out(make_ctx, make_data, on
         fitted(student(), data, replace(labels, weight=np.zeros(48)), make_ctx())
 
 
-def test_a_weight_scales_a_rows_part_of_the_gradient(make_ctx, make_data, one_hot):
-    # With one batch of constant rate and a gradient that is cut to a tiny norm, only the ratio of
-    # weights can matter: doubling all of them changes nothing.
+def test_only_the_ratio_of_weights_counts_when_the_gradient_is_cut(make_ctx, make_data, one_hot):
     data = make_data(16)
     labels = one_hot(data)
-    settings = {"epochs": 1, "max_grad_norm": 1e-4}
-    refs = [
-        fitted(student(**settings), data, replace(labels, weight=np.full(16, w)), make_ctx())
-        for w in (1.0, 2.0)
-    ]
-    uneven = replace(labels, weight=np.where(np.arange(16) % 2, 1.0, 0.1))
-    third = fitted(student(**settings), data, uneven, make_ctx())
-    assert third.details["weights"] != refs[0].details["weights"]
+
+    def trained(weight):
+        ctx = make_ctx()
+        component = student(epochs=3, max_grad_norm=1e-3)
+        ref = fitted(component, data, replace(labels, weight=weight), ctx)
+        return component.label(ref, data.blind(), ctx).probs
+
+    one, double = trained(np.ones(16)), trained(np.full(16, 2.0))
+    uneven = trained(np.where(data.gold == 1, 1.0, 0.1))
+    assert np.abs(one - double).max() < 1e-4
+    assert uneven[:, 1].mean() > one[:, 1].mean() + 0.01
 
 
 def test_truncated_rows_are_counted_and_reported(make_ctx, make_data, one_hot):
@@ -325,4 +327,4 @@ def test_an_interrupt_during_training_is_not_swallowed(make_ctx, make_data, one_
 def test_a_loss_that_is_not_finite_is_an_error_with_a_next_step(make_ctx, make_data, one_hot):
     data = make_data(64)
     with pytest.raises(ModelError, match=r"(?s)loss is.*lower lr"):
-        fitted(student(lr=1e18, max_grad_norm=1e9, epochs=10), data, one_hot(data), make_ctx())
+        fitted(student(lr=1e38, max_grad_norm=1e9, epochs=10), data, one_hot(data), make_ctx())

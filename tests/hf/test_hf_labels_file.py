@@ -155,7 +155,7 @@ def test_missing_and_ambiguous_columns_list_what_the_file_has(tmp_path, data, ct
     with pytest.raises(DataError, match="soft_label, probs"):
         label(both, data, ctx)
     assert label(both, data, ctx, probs_column="probs").probs[0, 1] == 1
-    with pytest.raises(DataError, match="no column 'q'.*id, probs, soft_label"):
+    with pytest.raises(DataError, match=r"no column 'q'.*id, probs, soft_label"):
         label(both, data, ctx, probs_column="q")
     with pytest.raises(DataError, match="id_column or text_column"):
         label(write(tmp_path, [{"name": "a", "probs": [0, 1]}]), data, ctx)

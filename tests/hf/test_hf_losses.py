@@ -74,7 +74,7 @@ def test_two_classes_are_a_threshold_on_the_probability():
 
 @pytest.mark.parametrize("classes", [3, 5])
 def test_many_classes_match_the_prior_too(classes):
-    logits, labels = random_batch(300, classes)
+    logits, _ = random_batch(300, classes)
     prior = torch.tensor(np.random.default_rng(2).dirichlet(np.full(classes, 4.0)))
     bias = fit_bias(log_probs(logits).double(), prior)
     counts = torch.bincount((log_probs(logits) + bias).argmax(1), minlength=classes)
@@ -100,7 +100,7 @@ def test_own_predictions_pass_no_gradient():
 
 
 def test_the_buffer_is_bounded_and_moves_only_at_the_end_of_a_step():
-    loss = Logconf(LogconfConfig(buffer_size=48), 2)
+    loss = Logconf(LogconfConfig(threshold="buffer", buffer_size=48), 2)
     logits, labels = random_batch(32)
     loss.begin_step(0.5, None, labels)
     assert loss.alpha == 0  # nothing is known of the predictions yet
@@ -115,7 +115,7 @@ def test_the_buffer_is_bounded_and_moves_only_at_the_end_of_a_step():
 
 def test_the_threshold_comes_from_the_buffer():
     logits, labels = random_batch(40)
-    loss = Logconf(LogconfConfig(prior=0.25), 2)
+    loss = Logconf(LogconfConfig(threshold="buffer", prior=0.25), 2)
     loss.end_step(log_probs(logits), labels)
     loss.begin_step(1.0, None, labels)
     assert loss.alpha == 0.5
@@ -123,7 +123,7 @@ def test_the_threshold_comes_from_the_buffer():
 
 
 def test_a_loss_goes_on_from_its_saved_state():
-    config = LogconfConfig(buffer_size=16)
+    config = LogconfConfig(threshold="buffer", buffer_size=16)
     one, two = Logconf(config, 3), Logconf(config, 3)
     logits, labels = random_batch(20, 3)
     one.end_step(log_probs(logits), labels)
@@ -135,7 +135,7 @@ def test_a_loss_goes_on_from_its_saved_state():
 
 def test_parts_of_a_batch_give_the_rows_of_the_whole():
     logits, labels = random_batch(40)
-    loss = Logconf(LogconfConfig(), 2)
+    loss = Logconf(LogconfConfig(threshold="buffer"), 2)
     loss.end_step(log_probs(logits), labels)
     loss.begin_step(1.0, None, labels)
     whole = loss.rows(logits, labels)

@@ -51,9 +51,30 @@ def cp(name: str, target: Path) -> None:
         )
     try:
         target.write_bytes(source.read_bytes())
+        for name in _named_files(source):
+            if not (target.parent / name).exists():
+                (target.parent / name).write_bytes((source.parent / name).read_bytes())
+                click.echo(f"wrote {target.parent / name}")
     except OSError as error:
         raise UsageError(f"cannot be written: {error.strerror}", where=str(target)) from None
     click.echo(f"wrote {target}; run it with: w2s run {target}")
+
+
+def _named_files(recipe: Path) -> list[str]:
+    """Files beside a recipe that it names, without which a copy would not run."""
+    from w2s_toolkit.recipe.tree import read_tree
+
+    names: list[str] = []
+    stack: list[object] = [read_tree(recipe).value]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, dict):
+            stack.extend(node.values())
+        elif isinstance(node, list):
+            stack.extend(node)
+        elif isinstance(node, str) and Path(node).name == node:
+            names += [node] * (recipe.parent / node).is_file()
+    return names
 
 
 def _find(name: str) -> Path:

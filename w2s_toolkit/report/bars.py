@@ -5,17 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from w2s_toolkit.report.blocks import Block, titles
-from w2s_toolkit.report.canvas import MOST_BLOCKS, VALUES, WIDTH, Plot, canvas, cut, dots, value
+from w2s_toolkit.report.block import Block
+from w2s_toolkit.report.blocks import titles
+from w2s_toolkit.report.canvas import (
+    MOST_BLOCKS,
+    VALUES,
+    WIDTH,
+    Plot,
+    block_name,
+    canvas,
+    dots,
+    value,
+)
 from w2s_toolkit.report.svg import COLOURS, INK, MUTED, PAPER, drawing, inline_svg
-from w2s_toolkit.report.wording import ROLES, Row, metric_name, number
+from w2s_toolkit.report.wording import ROLES, SHORT_ROLES, Row, metric_name, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_LABELS = 0.95
-_BAR, _BETWEEN, _TITLE = 0.21, 0.12, 0.22
-_SHORT = {"student": "student", "strong_ceiling": "ceiling"}
+_LABELS = 1.0
+_THICK, _THIN, _BETWEEN, _TITLE = 0.36, 0.22, 0.12, 0.24
 
 
 class Bar(NamedTuple):
@@ -44,11 +53,11 @@ def scores(found: Sequence[Block], classes: int) -> Plot | None:
 
 def agreement(found: Sequence[Block]) -> Plot | None:
     """How often the student says what its supervisor says, where that is right and wrong."""
-    kinds = (("where right", "weak_right", "student"), ("where wrong", "weak_wrong", "supervisor"))
+    kinds = (("where right", "weak_right"), ("where wrong", "weak_wrong"))
     stacks = []
     for block, title in zip(found, titles(found), strict=True):
-        rows = [(label, block.find("student", f"agreement_{k}"), c) for label, k, c in kinds]
-        bars = [Bar(label, row, (), COLOURS[c]) for label, row, c in rows if row is not None]
+        rows = [(label, block.find("student", f"agreement_{k}")) for label, k in kinds]
+        bars = [Bar(label, row, (), COLOURS["student"]) for label, row in rows if row is not None]
         stacks.append((title, bars))
     caption = (
         "Where its supervisor is right and where it is wrong. A student that copies errors agrees "
@@ -66,7 +75,7 @@ def _score_bars(block: Block, metric: str) -> list[Bar]:
             continue
         several = block.seed_table if len(block.seeds) > 1 else []
         seeds = tuple(s[line.role] for s in several if s.get(line.role) is not None)
-        bars.append(Bar(_SHORT.get(line.role, ROLES[line.role]), row, seeds, COLOURS[line.role]))
+        bars.append(Bar(SHORT_ROLES[line.role], row, seeds, COLOURS[line.role]))
     return bars
 
 
@@ -89,9 +98,10 @@ def _bars(
         stacks = stacks[:MOST_BLOCKS]
     bars = [b for _, stack in stacks for b in stack]
     titled = sum(_TITLE for title, _ in stacks if title)
-    height = len(bars) * _BAR + titled + (len(stacks) - 1) * _BETWEEN + 0.06
+    thick = _THIN if len(stacks) > 1 else _THICK
+    height = len(bars) * thick + titled + (len(stacks) - 1) * _BETWEEN + 0.06
     with drawing():
-        sheet, axes = canvas(height, _LABELS)
+        sheet, axes = canvas(height, _LABELS, top=0.04)
         axes.set_xlim(*(limits or _limits(bars, start)))
         axes.set_ylim(height, 0)
         axes.xaxis.grid(True)
@@ -101,11 +111,10 @@ def _bars(
             if title:
                 y += _TITLE
                 left = -_LABELS / (WIDTH - _LABELS - VALUES)
-                place = axes.get_yaxis_transform()
-                axes.text(left, y - 0.07, cut(title, 62), transform=place, clip_on=False)
+                block_name(axes, left, y - 0.07, title)
             for bar in stack:
-                _bar(axes, bar, y + _BAR / 2, start)
-                y += _BAR
+                _bar(axes, bar, y + thick / 2, thick * 0.76, start)
+                y += thick
             y += _BETWEEN
         axes.set_xlabel(label)
         parts = [f"{b.label} {number(b.row['value'])}" for b in bars]
@@ -113,20 +122,21 @@ def _bars(
     return Plot(svg, heading, caption)
 
 
-def _bar(axes: Axes, bar: Bar, y: float, start: float) -> None:
+def _bar(axes: Axes, bar: Bar, y: float, thick: float, start: float) -> None:
     height = bar.row["value"]
     place = axes.get_yaxis_transform()
     axes.text(-0.025, y, bar.label, transform=place, ha="right", va="center", color=INK)
     value(axes, y, number(height))
     if height is None:
         return
-    axes.barh(y, height - start, _BAR * 0.74, left=start, color=bar.colour)
+    axes.barh(y, height - start, thick, left=start, color=bar.colour)
     low, high = bar.row["low"], bar.row["high"]
+    shift = thick * 0.2 if bar.seeds else 0.0
     if low is not None and high is not None:
         # The pale line around it keeps the interval visible on every colour of bar.
-        axes.plot((low, high), (y, y), color=PAPER, linewidth=3.4)
-        axes.plot((low, high), (y, y), color=INK, linewidth=1.4)
-    dots(axes, bar.seeds, y)
+        axes.plot((low, high), (y - shift, y - shift), color=PAPER, linewidth=3.4)
+        axes.plot((low, high), (y - shift, y - shift), color=INK, linewidth=1.4)
+    dots(axes, bar.seeds, y + shift)
 
 
 def _limits(bars: Sequence[Bar], start: float) -> tuple[float, float]:

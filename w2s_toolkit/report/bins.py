@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from w2s_toolkit.report.blocks import Block
-from w2s_toolkit.report.wording import ROLES, same
+from w2s_toolkit.report.block import Block
+from w2s_toolkit.report.wording import ROLES, canonical
 
 TABLE = "bins"
 
@@ -31,7 +31,7 @@ def _belongs(table: Mapping[str, Any], block: Block) -> bool:
         "group" in table
         and table["phase"] == block.phase
         and table["split"] == block.split
-        and same(table["group"], block.group)
+        and canonical(table["group"]) == canonical(block.group)
     )
 
 

@@ -9,39 +9,43 @@ from w2s_toolkit.report.svg import GRID, INK, PAPER
 from w2s_toolkit.report.wording import printable
 
 if TYPE_CHECKING:
+    from markupsafe import Markup
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-WIDTH = 4.7
+WIDTH = 4.4
 """Inches: on a phone the text is then still legible, and two stand side by side on a desktop."""
 
 MOST_BLOCKS = 24
 """A picture holds no more blocks than this."""
 
-VALUES = 0.5
+VALUES = 0.55
 """Inches at the right for the values as text."""
 
-FOOT = 0.48
+FOOT = 0.5
 """Inches at the bottom for ticks and the axis label."""
 
 
 class Plot(NamedTuple):
-    """A finished picture: its SVG, heading and caption."""
+    """A finished picture; ``roles`` are those whose colours need a legend."""
 
-    svg: str
+    svg: Markup
     heading: str
     caption: str
+    roles: tuple[str, ...] = ()
 
 
-def canvas(height: float, left: float) -> tuple[Figure, Axes]:
+def canvas(height: float, left: float, top: float) -> tuple[Figure, Axes]:
     """A figure with axes of a given height in inches and room for labels at both sides."""
-    top = 0.2
+    from matplotlib.ticker import MaxNLocator
+
     whole = height + FOOT + top
     sheet = figure(whole)
     width = WIDTH - left - VALUES
     axes = sheet.add_axes((left / WIDTH, FOOT / whole, width / WIDTH, height / whole))
     axes.spines["left"].set_visible(False)
     axes.tick_params(left=False, labelleft=False, color=GRID)
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
     return sheet, axes
 
 
@@ -54,9 +58,25 @@ def figure(height: float) -> Figure:
 
 def dots(axes: Axes, values: Sequence[float], y: float) -> None:
     """A dot a seed."""
-    style = {"markersize": 4, "markerfacecolor": PAPER, "markeredgecolor": INK, "zorder": 4}
-    if values:
-        axes.plot(values, [y] * len(values), "o", markeredgewidth=0.9, **style)
+    if not values:
+        return
+    axes.plot(
+        values,
+        [y] * len(values),
+        "o",
+        markersize=4,
+        markerfacecolor=PAPER,
+        markeredgecolor=INK,
+        markeredgewidth=0.9,
+        zorder=4,
+    )
+
+
+def block_name(axes: Axes, x: float, y: float, text: str) -> None:
+    """A block's name above its rows, on a ground of its own so that no line crosses it."""
+    ground = {"facecolor": PAPER, "edgecolor": "none", "pad": 1.0}
+    place = axes.get_yaxis_transform()
+    axes.text(x, y, cut(text, 48), transform=place, bbox=ground, clip_on=False, zorder=5)
 
 
 def value(axes: Axes, y: float, text: str) -> None:

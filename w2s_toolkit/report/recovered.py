@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from w2s_toolkit.report.blocks import Block, titles
-from w2s_toolkit.report.canvas import MOST_BLOCKS, Plot, canvas, cut, dots, value
+from w2s_toolkit.report.block import Block
+from w2s_toolkit.report.blocks import titles
+from w2s_toolkit.report.canvas import MOST_BLOCKS, Plot, block_name, canvas, dots, value
 from w2s_toolkit.report.svg import COLOURS, MUTED, drawing, inline_svg
 from w2s_toolkit.report.wording import Row, number
 
-_ROW = 0.46
+_ROW = 0.5
 
 
 def recovered(found: Sequence[Block]) -> Plot | None:
@@ -24,7 +25,7 @@ def recovered(found: Sequence[Block]) -> Plot | None:
         return None
     low, high = _pgr_limits([row for _, row, _ in rows], values)
     with drawing():
-        sheet, axes = canvas(len(rows) * _ROW + 0.1, 0.12)
+        sheet, axes = canvas(len(rows) * _ROW + 0.1, 0.12, top=0.22)
         axes.set_xlim(low, high)
         axes.set_ylim(len(rows) * _ROW + 0.1, 0)
         for place, word in ((0.0, "floor"), (1.0, "ceiling")):
@@ -35,7 +36,7 @@ def recovered(found: Sequence[Block]) -> Plot | None:
                 )
         for index, (title, row, block) in enumerate(rows):
             y = index * _ROW + 0.36
-            axes.text(0, y - 0.14, cut(title, 58), transform=axes.get_yaxis_transform())
+            block_name(axes, 0, y - 0.14, title)
             ends = (
                 low if row["low"] is None else row["low"],
                 high if row["high"] is None else row["high"],
@@ -43,7 +44,8 @@ def recovered(found: Sequence[Block]) -> Plot | None:
             if row["value"] is not None:
                 axes.plot(ends, (y, y), color=COLOURS["student"], linewidth=2)
                 axes.plot(row["value"], y, "o", color=COLOURS["student"], markersize=6)
-                dots(axes, [s["pgr"] for s in block.seed_table if s.get("pgr") is not None], y)
+                several = block.seed_table if len(block.seeds) > 1 else []
+                dots(axes, [s["pgr"] for s in several if s.get("pgr") is not None], y + 0.1)
             value(axes, y, number(row["value"], 2))
         axes.set_xlabel("PGR")
         said = "; ".join(f"{t}: {number(r['value'], 2)}" for t, r, _ in rows)

@@ -6,48 +6,62 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from w2s_toolkit.report.bins import bins_of
-from w2s_toolkit.report.blocks import Block, titles
-from w2s_toolkit.report.canvas import MOST_BLOCKS, WIDTH, Plot, cut, figure
+from w2s_toolkit.report.block import Block
+from w2s_toolkit.report.blocks import title_parts
+from w2s_toolkit.report.canvas import FOOT, WIDTH, Plot, cut, figure
 from w2s_toolkit.report.svg import COLOURS, MUTED, PAPER, drawing, inline_svg
 from w2s_toolkit.report.wording import ROLES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_LEFT = 0.6
+"""Inches at the left of a panel."""
+
+_MOST = 8
+"""No more panels than this."""
+
 
 def reliability(found: Sequence[Block], tables: Sequence[Mapping[str, Any]]) -> Plot | None:
     """Accuracy against confidence, a panel a block."""
-    panels = [(t, bins_of(b, tables)) for b, t in zip(found, titles(found), strict=True)]
-    panels = [(title, curves) for title, curves in panels if curves][:MOST_BLOCKS]
+    panels = [(t, bins_of(b, tables)) for b, t in zip(found, title_parts(found), strict=True)]
+    panels = [(title, curves) for title, curves in panels if curves]
     if not panels:
         return None
+    caption = (
+        "A model whose probabilities mean what they say lies on the dashed line. Larger dots hold "
+        "more rows."
+    )
+    if len(panels) > _MOST:
+        caption += f" The first {_MOST} of {len(panels)} combinations."
+        panels = panels[:_MOST]
+    around = FOOT + 0.15 + 0.16 * max(len(title) for title, _ in panels)
     columns = 1 if len(panels) == 1 else 2
-    side = (WIDTH - 0.55 - 0.45 * (columns - 1) - 0.15) / columns * (0.85 if columns == 1 else 1)
-    lines = -(-len(panels) // columns)
-    height = lines * (side + 0.75)
-    start = min(p["low"] for _, curves in panels for points in curves.values() for p in points)
-    low = 0.5 if start >= 0.45 else 0.0
+    side = 3.0 if columns == 1 else (WIDTH - _LEFT - 0.15 - _LEFT * 0.8) / 2
+    height = -(-len(panels) // columns) * (side + around)
+    every = [p for _, curves in panels for points in curves.values() for p in points]
+    left = 0.5 if min(p["low"] for p in every) >= 0.45 else 0.0
+    bottom = left if min(p["accuracy"] for p in every) >= left else 0.0
     with drawing():
         sheet = figure(height)
         for index, (title, curves) in enumerate(panels):
-            left = 0.55 + index % columns * (side + 0.45)
-            bottom = height - (index // columns + 1) * (side + 0.75) + 0.48
-            box = (left / WIDTH, bottom / height, side / WIDTH, side / height)
-            axes = sheet.add_axes(box)
-            axes.plot((low, 1), (low, 1), color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
+            x = _LEFT + index % columns * (side + _LEFT * 0.8)
+            y = height - (index // columns + 1) * (side + around) + FOOT
+            axes = sheet.add_axes((x / WIDTH, y / height, side / WIDTH, side / height))
+            axes.plot((left, 1), (left, 1), color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
             for role, points in curves.items():
                 _curve(axes, points, COLOURS[role])
-            axes.set_xlim(low, 1.02)
-            axes.set_ylim(-0.02, 1.02)
+            axes.set_xlim(left - 0.02 * (1 - left), 1.0)
+            axes.set_ylim(bottom - 0.02 * (1 - bottom), 1.0)
             axes.grid(True)
             axes.set_xlabel("confidence")
             axes.set_ylabel("accuracy" if index % columns == 0 else "")
-            axes.set_title(_cut(title, 46 // columns), loc="left", fontsize=9)
+            lines = "\n".join(cut(part, 24) for part in title)
+            axes.set_title(lines, loc="left", fontsize=9)
         roles = list(dict.fromkeys(r for _, curves in panels for r in curves))
         said = ", ".join(ROLES[r] for r in roles)
         svg = inline_svg(sheet, "reliability", f"Accuracy against confidence of {said}")
-    caption = "A model whose probabilities mean what they say lies on the dashed line. Larger dots hold more rows."
-    return Plot(svg, "Reliability", caption)
+    return Plot(svg, "Reliability", caption, tuple(roles))
 
 
 def _curve(axes: Axes, points: Sequence[Mapping[str, Any]], colour: str) -> None:
@@ -55,4 +69,6 @@ def _curve(axes: Axes, points: Sequence[Mapping[str, Any]], colour: str) -> None
     total = sum(p["n"] for p in points) or 1
     axes.plot(x, y, color=colour, linewidth=1.2)
     sizes = [12 + 90 * p["n"] / total for p in points]
-    axes.scatter(x, y, s=sizes, color=colour, edgecolors=PAPER, linewidths=0.6, zorder=3)
+    axes.scatter(
+        x, y, s=sizes, color=colour, edgecolors=PAPER, linewidths=0.6, zorder=3, clip_on=False
+    )

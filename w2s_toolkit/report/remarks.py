@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from w2s_toolkit.report.blocks import axes_of, blocks
+from w2s_toolkit.report.block import MISSING
+from w2s_toolkit.report.blocks import axes_of, blocks, titles
 
 
 def signatures(results: Mapping[str, Any]) -> list[tuple[str, str, list[str]]]:
@@ -20,6 +21,21 @@ def signatures(results: Mapping[str, Any]) -> list[tuple[str, str, list[str]]]:
         if several and place and place not in places:
             places.append(place)
     return [(name, message, places) for (name, message), places in out.items()]
+
+
+def unsaid(results: Mapping[str, Any]) -> list[str]:
+    """Notes of all blocks and reasons for missing PGRs, for where no block is shown in full."""
+    said = {message for _, message, _ in signatures(results)}
+    found = blocks(results)
+    out: dict[str, list[str]] = {}
+    for block, title in zip(found, titles(found), strict=True):
+        missing = [f for f in block.findings if f.value == MISSING and f.explanation not in said]
+        for text in (*map(str, missing), *block.notes):
+            out.setdefault(text, []).append(title)
+    return [
+        text if len(where) == len(found) else f"{text} [{'; '.join(where)}]"
+        for text, where in out.items()
+    ]
 
 
 def remarks(results: Mapping[str, Any]) -> list[tuple[str, list[str]]]:

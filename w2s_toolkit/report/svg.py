@@ -7,9 +7,10 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from markupsafe import Markup
     from matplotlib.figure import Figure
 
 INK, MUTED, GRID, PAPER = "#1b1b1b", "#5f5f5f", "#d9d9d9", "#fdfdfd"
@@ -30,11 +31,11 @@ _VARIABLES = {
     **{colour: f"var(--{role.replace('_', '-')})" for role, colour in COLOURS.items()},
 }
 
-_SETTINGS = {
+_SETTINGS: dict[Any, Any] = {
     "svg.hashsalt": "w2s",
     "svg.fonttype": "none",
     "font.family": ["DejaVu Sans"],
-    "font.size": 9.0,
+    "font.size": 10.0,
     # A "$" in a name is a dollar sign.
     "text.parse_math": False,
     "text.color": INK,
@@ -66,14 +67,14 @@ def drawing() -> Iterator[None]:
         yield
 
 
-def inline_svg(figure: Figure, name: str, label: str) -> str:
+def inline_svg(figure: Figure, name: str, label: str) -> Markup:
     """The ``<svg>`` element of a figure.
 
     Args:
         name: unlike that of any other SVG in the page; ids begin with it.
         label: what the picture says, for those who do not see it.
     """
-    from markupsafe import escape
+    from markupsafe import Markup, escape
 
     out = io.StringIO()
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
@@ -90,7 +91,8 @@ def inline_svg(figure: Figure, name: str, label: str) -> str:
     body = re.sub(r"(?<=: )#[0-9a-f]{6}\b", lambda m: _VARIABLES.get(m.group(), m.group()), body)
     body = re.sub(r"\s*\n\s*", "\n", body)
     size = f' viewBox="{box.group(1)}"' if box else ""
-    return (
+    # Matplotlib escapes the text that it writes.
+    return Markup(
         f'<svg class="plot" role="img" aria-label="{escape(label)}"{size} '
         f'stroke-linejoin="round" font-family="inherit">{body.strip()}</svg>'
     )

@@ -7,10 +7,13 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from w2s_toolkit.report.blocks import Block, axes_of, blocks, titles
-from w2s_toolkit.report.remarks import remarks, signatures
+from w2s_toolkit.report.block import Block
+from w2s_toolkit.report.blocks import axes_of, blocks, titles
+from w2s_toolkit.report.remarks import remarks, signatures, unsaid
 from w2s_toolkit.report.wording import (
     ROLES,
+    SHORT_ROLES,
+    Row,
     count,
     estimate,
     metric_name,
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
 FEW_SEEDS = 5
 """Below this many seeds every one is shown."""
 
-FEW_BLOCKS = 6
+FEW_BLOCKS = 4
 """Above this many blocks the comparison stands alone; the HTML report has them all."""
 
 _WIDEST = 100
@@ -60,6 +63,8 @@ def _print(console: Console, results: Mapping[str, Any]) -> None:
             _block(console, " · ".join(filter(None, (name, title or block.phase))), block)
     else:
         _line(console, f"The tables of all {len(found)} are in the run's report.html.")
+        for note in unsaid(results):
+            _line(console, note, "note: ", style="dim")
         _blank(console)
     for name, message, places in signatures(results):
         where = f" [{'; '.join(places)}]" if places else ""
@@ -75,13 +80,13 @@ def _comparison(console: Console, name: str, found: Sequence[Block]) -> None:
     axes, metric = axes_of(found), (found[0].columns or ["accuracy"])[0]
     values = [
         [
-            estimate(b.find("student", metric)),
+            _value(b.find("student", metric)),
             estimate(b.find("student", "pgr"), 2),
-            estimate(b.find("student", "gain"), signed=True),
+            _value(b.find("student", "gain"), signed=True),
         ]
         for b in found
     ]
-    heads = [f"student {metric_name(metric)}", "PGR", "gain"]
+    heads = ["student", "PGR", "gain"]
     keep = [i for i in range(len(heads)) if any(row[i] for row in values)]
     names: list[tuple[str, list[str]]] = [
         (axes.names[a], [axes.value(b.group, a) for b in found]) for a in axes.names
@@ -95,8 +100,22 @@ def _comparison(console: Console, name: str, found: Sequence[Block]) -> None:
         names = [("combination", stacked)]
     columns = [(h, c, False) for h, c in names]
     columns += [(heads[i], [r[i] for r in values], True) for i in keep]
-    _table(console, f"{name} · {count(len(found), 'combination')}", columns, len(names))
+    _table(
+        console,
+        f"{name} · {len(found)} combinations, {metric_name(metric)}{_over(found)}",
+        columns,
+        len(names),
+    )
     _blank(console)
+
+
+def _over(found: Sequence[Block]) -> str:
+    seeds = {len(b.seeds) for b in found}
+    return f" over {count(seeds.pop(), 'seed')}" if len(seeds) == 1 else ""
+
+
+def _value(row: Row | None, *, signed: bool = False) -> str:
+    return "" if row is None else number(row["value"], signed=signed)
 
 
 def _block(console: Console, title: str, block: Block) -> None:
@@ -119,16 +138,16 @@ def _block(console: Console, title: str, block: Block) -> None:
 
 
 def _seeds(console: Console, block: Block) -> None:
+    _blank(console)
     table = block.seed_table
     keys = [k for k in (*ROLES, "pgr", "gain") if any(k in line for line in table)]
     if all(line.get("supervisor") == line.get("weak_floor") for line in table):
         keys = [k for k in keys if k != "supervisor"]
-    short = {"student": "student", "strong_ceiling": "ceiling"}
     columns = [("seed", [str(line["seed"]) for line in table], True)]
     for key in keys:
         digits, signed = (2 if key == "pgr" else 3), key == "gain"
         cells = [number(line.get(key), digits, signed=signed) for line in table]
-        columns.append((short.get(key) or ROLES.get(key) or metric_name(key), cells, True))
+        columns.append((SHORT_ROLES.get(key) or metric_name(key), cells, True))
     _table(console, "", columns, 1)
 
 

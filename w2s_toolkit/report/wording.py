@@ -18,6 +18,9 @@ ROLES = {
 }
 """Roles in the order in which they are shown."""
 
+SHORT_ROLES = {**ROLES, "student": "student", "strong_ceiling": "ceiling"}
+"""Role names for where there is little room."""
+
 _METRICS = {
     "auroc": "AUROC",
     "brier": "Brier",
@@ -73,12 +76,8 @@ def printable(text: Any) -> str:
     return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in str(text))
 
 
-def same(a: Any, b: Any) -> bool:
-    """Whether two JSON values are equal, tuples and lists alike."""
-    return _canonical(a) == _canonical(b)
-
-
-def _canonical(value: Any) -> str:
+def canonical(value: Any) -> str:
+    """Text that is equal for equal JSON values, tuples and lists alike."""
     return json.dumps(value, sort_keys=True, default=str)
 
 
@@ -91,14 +90,17 @@ class Axes:
 
     @staticmethod
     def _names_of(axis: str, groups: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-        found = {_canonical(g[axis]): g[axis] for g in groups if axis in g}
+        found = {canonical(g[axis]): g[axis] for g in groups if axis in g}
         short = {key: short_value(value) for key, value in found.items()}
-        alike = len(set(short.values())) < len(short)
-        return {k: str(v) for k, v in found.items()} if alike else short
+        if len(set(short.values())) == len(short):
+            return short
+        # Long names mostly differ at the end.
+        tails = {k: v if len(v) <= 24 else f"…{v[-23:]}" for k, v in _texts(found).items()}
+        return tails if len(set(tails.values())) == len(tails) else _texts(found)
 
     def value(self, group: Mapping[str, Any], axis: str) -> str:
         """A group's value on an axis; empty when it has none."""
-        return self._values[axis].get(_canonical(group[axis]), "") if axis in group else ""
+        return self._values[axis].get(canonical(group[axis]), "") if axis in group else ""
 
     def parts(self, group: Mapping[str, Any]) -> list[str]:
         """``["student.loss=logconf", …]``."""
@@ -107,6 +109,10 @@ class Axes:
     def label(self, group: Mapping[str, Any]) -> str:
         """``student.loss=logconf, student.epochs=2``."""
         return ", ".join(self.parts(group))
+
+
+def _texts(values: Mapping[str, Any]) -> dict[str, str]:
+    return {key: str(value) for key, value in values.items()}
 
 
 def _unlike(short: Mapping[str, str]) -> dict[str, str]:

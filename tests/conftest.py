@@ -1,0 +1,84 @@
+"""Fixtures that the whole suite shares."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+TOY = Path(__file__).parent / "toy_plugin"
+SHARED = Path(__file__).parents[1].parent / "shared"
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+# The toy plugin is found as any installed distribution is: by its metadata on the path.
+sys.path.insert(0, str(TOY))
+os.environ["PYTHONPATH"] = os.pathsep.join([str(TOY), os.environ.get("PYTHONPATH", "")])
+
+RECIPE = """\
+schema: 1
+name: toy
+models:
+  weak: {use: toy, letters: 1}
+  strong: {use: toy}
+task:
+  use: table
+  path: rows.jsonl
+  template: "{text}"
+  choices: [negative, positive]
+  label: opinion
+  splits: {weak_train: 40, pool: 200, val: 40, test: 200}
+phases:
+  - name: first
+    pool: pool
+    supervisors:
+      - {use: toy_bayes, model: weak, train_on: weak_train}
+    student: {use: toy_student, model: strong}
+    evaluate: [accuracy, pgr]
+"""
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test runs in a folder of its own: stores and runs never meet."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("W2S_STORE", raising=False)
+    monkeypatch.delenv("W2S_RUNS", raising=False)
+
+
+@pytest.fixture
+def toy_recipe(tmp_path: Path) -> Path:
+    """A recipe of toy components over made-up reviews; runs in a fraction of a second."""
+    from w2s_recipes.quickstart_reviews import rows
+
+    with (tmp_path / "rows.jsonl").open("w") as file:
+        for row in rows(seed=1, number=600):
+            file.write(json.dumps(row) + "\n")
+    path = tmp_path / "toy.yaml"
+    path.write_text(RECIPE)
+    return path
+
+
+@pytest.fixture
+def w2s(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the command line as a user does: in a process of its own."""
+
+    def run(*args: object, **more: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "w2s_toolkit", *map(str, args)]
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=240, cwd=tmp_path, **more
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The development data and models; tests that need them are skipped without."""
+    if not SHARED.is_dir():
+        pytest.skip("the development data and models are not beside this checkout")
+    return SHARED

@@ -1,0 +1,52 @@
+"""Configs of the toy components."""
+
+from typing import Annotated, ClassVar
+
+from w2s_toolkit.config import (
+    NEUTRAL,
+    ComponentConfig,
+    EvaluatorConfig,
+    ModelConfig,
+    SplitName,
+    StudentConfig,
+    SupervisorConfig,
+)
+
+
+class ToyModelConfig(ModelConfig):
+    letters: int | None = None
+    can: tuple[str, ...] = ("train",)
+
+    def fingerprint(self, digest):
+        return f"toy-{self.letters}"
+
+    def capabilities(self):
+        return frozenset(self.can)
+
+
+class BayesSupervisorConfig(SupervisorConfig):
+    smoothing: float = 1.0
+    sleep: Annotated[float, NEUTRAL] = 0.0
+    fail: Annotated[str, NEUTRAL] = ""
+
+
+class BayesStudentConfig(StudentConfig):
+    smoothing: float = 1.0
+    sharpen: bool = False
+    sleep: Annotated[float, NEUTRAL] = 0.0
+    fail: Annotated[str, NEUTRAL] = ""
+
+    def ceiling(self):
+        return self.model_copy(update={"sharpen": False})
+
+
+class HintConfig(ComponentConfig):
+    text: str = "hint"
+
+
+class SharpenConfig(ComponentConfig):
+    on: SplitName = "val"
+
+
+class MeanPConfig(EvaluatorConfig):
+    subjects: ClassVar[tuple[str, ...]] = ("student",)

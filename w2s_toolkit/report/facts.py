@@ -1,0 +1,180 @@
+"""What a run directory tells about how the run was made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from w2s_toolkit.report.wording import Axes, canonical
+
+_PACKAGES = (
+    "w2s-toolkit",
+    "torch",
+    "transformers",
+    "peft",
+    "accelerate",
+    "datasets",
+    "numpy",
+    "openai",
+    "ray",
+)
+"""Packages that results depend on most; the page lists the others apart."""
+
+
+class RunFiles:
+    """Reads the files of a run directory and keeps a list of those that are missing.
+
+    Args:
+        path: the directory.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.missing: list[str] = []
+
+    def text(self, name: str) -> str:
+        """A file's text; empty, with a line in ``missing``, when there is none."""
+        try:
+            return (self.path / name).read_text(encoding="utf-8")
+        except OSError:
+            self.missing.append(f"{name} is not in the run directory")
+        except UnicodeDecodeError:
+            self.missing.append(f"{name} is not UTF-8 text")
+        return ""
+
+    def json(self, name: str, kind: type[Any]) -> Any:
+        """A JSON file's value, or an empty one of ``kind`` with a line in ``missing``."""
+        before = len(self.missing)
+        text = self.text(name)
+        if len(self.missing) > before:
+            return kind()
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = None
+        if not isinstance(value, kind):
+            self.missing.append(f"{name} is damaged")
+            return kind()
+        return value
+
+    def yaml(self, name: str) -> dict[str, Any]:
+        """A YAML file's mapping, likewise."""
+        from ruamel.yaml import YAML
+        from ruamel.yaml.error import YAMLError
+
+        text = self.text(name)
+        try:
+            value = YAML(typ="safe", pure=True).load(text)
+        except (YAMLError, ValueError):
+            value = None
+        if text and not isinstance(value, dict):
+            self.missing.append(f"{name} is damaged")
+        return value if isinstance(value, dict) else {}
+
+    def events(self) -> list[dict[str, Any]]:
+        """The beginning of the run and the ends of its stages, from ``events.jsonl``."""
+        out = []
+        for line in self.text("events.jsonl").splitlines():
+            # Cheap first: long trainings write many events of other kinds.
+            if "run_started" not in line and "stage_finished" not in line:
+                continue
+            try:
+                event = json.loads(line)
+            except ValueError:
+                # The last line of a run that was killed may be cut off.
+                continue
+            if isinstance(event, dict):
+                out.append(event)
+        return out
+
+
+def models(recipe: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Models of the recipe as (name, identity, settings that were chosen)."""
+    out = []
+    for name, block in _mapping(recipe.get("models")).items():
+        block = _mapping(block)
+        identity = str(block.get("id") or block.get("use") or "")
+        more = {k: v for k, v in block.items() if k != "id" and v not in (None, False, "auto")}
+        out.append((str(name), identity, settings(more)))
+    return out
+
+
+def phases(recipe: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Phases of the recipe, each with what it uses for what."""
+    out = []
+    for phase in recipe.get("phases") or []:
+        phase = _mapping(phase)
+        parts = [("pool", str(phase.get("pool") or ""))]
+        for field in ("supervisors", "oversight", "refine", "student", "evaluate"):
+            value = phase.get(field)
+            used = value if isinstance(value, list) else [value] if value else []
+            said = ", ".join(_component(_mapping(u), short=field == "evaluate") for u in used)
+            parts.append((field.removesuffix("s"), said))
+        out.append((str(phase.get("name") or ""), [(k, v) for k, v in parts if v]))
+    return out
+
+
+def matrix(cells: list[dict[str, Any]]) -> list[tuple[str, list[str]]]:
+    """Axes and their values, the seed last."""
+    groups = [{k: v for k, v in c["axes"].items() if k != "seed"} for c in cells]
+    groups = list({canonical(g): g for g in groups}.values())
+    axes = Axes(groups)
+    out = [
+        (name, list(dict.fromkeys(axes.value(g, axis) for g in groups)))
+        for axis, name in axes.names.items()
+    ]
+    seeds = list(dict.fromkeys(str(c.get("seed")) for c in cells))
+    return [*out, ("seed", seeds)] if seeds else out
+
+
+def stages(events: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], str]:
+    """Finished stages, and how many of them ran: ``20 ran, 5 cached``."""
+    found = [e for e in events if e.get("event") == "stage_finished"]
+    words: dict[str, int] = {}
+    for event in found:
+        word = str(event.get("status") or "unknown")
+        words[word] = words.get(word, 0) + 1
+    return found, ", ".join(f"{n} {word}" for word, n in words.items())
+
+
+def versions(env: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Python, the platform, the code's revision and the packages that matter most."""
+    packages = _mapping(env.get("packages"))
+    out = [(name, str(env[name])) for name in ("python", "platform") if env.get(name)]
+    if env.get("git"):
+        out.append(("git revision", str(env["git"])))
+    return out + [(name, str(packages[name])) for name in _PACKAGES if name in packages]
+
+
+def settings(block: Mapping[str, Any]) -> str:
+    """``use: hf, peft: {r: 16}`` in one line."""
+    return ", ".join(f"{key}: {_plain(value)}" for key, value in block.items())
+
+
+def _component(block: Mapping[str, Any], *, short: bool) -> str:
+    name = str(block.get("use") or "")
+    if short:
+        return name
+    told = {
+        k: v
+        for k, v in block.items()
+        if k in ("model", "train_on", "loss", "on", "epochs", "assistant", "debater") and v
+    }
+    return f"{name} ({settings(told)})" if told else name
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        used = value.get("use")
+        rest = {k: v for k, v in value.items() if k != "use" and v is not None}
+        text = settings(rest)
+        if used:
+            return f"{used} ({text})" if text else str(used)
+        return f"{{{text}}}"
+    return str(value)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
