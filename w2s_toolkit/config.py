@@ -18,6 +18,9 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+Role = Literal["weak_floor", "supervisor", "student", "strong_ceiling"]
+"""What a model or its labels are to an experiment."""
+
 MarkerName = Literal["neutral", "path", "path_or_id", "model", "split"]
 
 
@@ -114,6 +117,13 @@ class EvaluatorConfig(ComponentConfig):
     pool_labels: ClassVar[bool] = False
 
     on: SplitName = Field("test", description="Split whose gold labels it is measured on.")
+    roles: Annotated[tuple[Role, ...] | None, NEUTRAL] = Field(
+        None, description="Measure only these roles; null: all that it applies to."
+    )
+
+    def measured(self) -> tuple[str, ...]:
+        """The roles it measures in this recipe."""
+        return tuple(r for r in self.subjects if self.roles is None or r in self.roles)
 
 
 def field_marker(model: type[BaseModel], name: str) -> MarkerName | None:

@@ -210,7 +210,7 @@ def resolved_yaml(recipe: Recipe) -> str:
                 "supervisors": [_block(p.supervisor)],
                 "oversight": [_block(u) for u in p.oversight],
                 "refine": [_block(u) for u in p.refine],
-                "student": _block(p.student),
+                "student": _block(p.student) if p.student else None,
                 "evaluate": [_block(u) for u in p.evaluate],
                 "allow_overlap": p.model.allow_overlap,
             }
@@ -221,7 +221,7 @@ def resolved_yaml(recipe: Recipe) -> str:
     out = io.StringIO()
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
-    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    yaml.sort_base_mapping_type_on_output = False
     yaml.dump(document, out)
     return out.getvalue()
 

@@ -45,7 +45,7 @@ _ENCODERS = frozenset(
     ernie esm eurobert flaubert fnet funnel ibert layoutlm longformer luke megatron-bert mobilebert
     modernbert mpnet mra nomic_bert nystromformer rembert roberta roberta-prelayernorm roformer
     splinter squeezebert xlm xlm-roberta xlm-roberta-xl xmod yoso
-    """.split()  # noqa: SIM905
+    """.split()
 )
 
 

@@ -41,8 +41,10 @@ class PooledClassifier(nn.Module):
             body.pooler = None  # its weights would get no gradient and be saved untrained
         self.body = body
         self.pooling = pooling
-        # skip_init: nn.Linear would draw from the global generator numbers that are not wanted.
-        self.head = nn.utils.skip_init(nn.Linear, hidden_size(body), classes, dtype=torch.float32)
+        # Made on no device first: nn.Linear would draw numbers nobody wants from the global
+        # generator.
+        head = nn.Linear(hidden_size(body), classes, dtype=torch.float32, device="meta")
+        self.head = head.to_empty(device="cpu")
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 

@@ -10,7 +10,7 @@ import argparse
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 Family = Literal["llama", "gpt2", "bert"]
 
@@ -50,7 +50,7 @@ def make_tiny_model(
     return folder
 
 
-def _tokenizer(texts: Iterable[str], vocabulary: int):  # type: ignore[no-untyped-def]
+def _tokenizer(texts: Iterable[str], vocabulary: int) -> Any:
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -74,17 +74,17 @@ def _tokenizer(texts: Iterable[str], vocabulary: int):  # type: ignore[no-untype
     )
 
 
-def _config(family: Family, vocabulary: int, hidden: int, layers: int):  # type: ignore[no-untyped-def]
+def _config(family: Family, vocabulary: int, hidden: int, layers: int) -> Any:
     from transformers import BertConfig, GPT2Config, LlamaConfig
 
     heads = max(1, hidden // 32)
-    special = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+    special: dict[str, Any] = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
     if family == "gpt2":
         return GPT2Config(
             vocab_size=vocabulary, n_positions=512, n_embd=hidden, n_layer=layers, n_head=heads,
             **special,
         )  # fmt: skip
-    sizes = {
+    sizes: dict[str, Any] = {
         "vocab_size": vocabulary,
         "hidden_size": hidden,
         "intermediate_size": 4 * hidden,

@@ -165,7 +165,7 @@ def test_nested_neutral_and_path_fields_are_found() -> None:
 
     class Outer(ComponentConfig):
         inner: Inner
-        files: dict[str, InputPath] = {}
+        files: dict[str, InputPath] | None = None
 
     config = Outer(inner=Inner(file="/a"), files={"x": "/b"})
     parts = config.key_parts(lambda path: f"content of {path}")

@@ -255,14 +255,14 @@ class _PlannedPhase:
         labels = self._weak_labels(pool, assisted=True)
         for index, refiner in enumerate(phase.refine):
             labels = self._refined(index, refiner, labels)
-        student = self._train(STUDENT, labels)
         baselines = self._cell.cell.baselines
-        ceiling = self._train(CEILING, None) if CEILING in baselines else ""
-        predictors = {SUPERVISOR: "", STUDENT: student}
+        predictors = {SUPERVISOR: ""}
+        if phase.student:
+            predictors[STUDENT] = self._train(phase.student, STUDENT, labels)
         if FLOOR in baselines:
             predictors[FLOOR] = ""
-        if ceiling:
-            predictors[CEILING] = ceiling
+        if phase.student and CEILING in baselines:
+            predictors[CEILING] = self._train(phase.student, CEILING, None)
         self._evaluate(predictors, labels)
 
     def _name(self, role: str, *rest: str) -> str:
@@ -326,9 +326,9 @@ class _PlannedPhase:
 
     # --- students ----------------------------------------------------------------------------
 
-    def _train(self, role: str, labels: str | None) -> str:
+    def _train(self, use: Use, role: str, labels: str | None) -> str:
         """Key of a trained student, or of the ceiling when ``labels`` is None (gold)."""
-        use, config = self._phase.student, self._phase.student.config
+        config = use.config
         assert isinstance(config, StudentConfig)
         inputs = {"pool": self._cell.splits[self._phase.model.pool]}
         if labels is None:
@@ -353,10 +353,9 @@ class _PlannedPhase:
             return self._weak_labels(split, assisted=True)
         if role == FLOOR:
             return self._weak_labels(split, assisted=False)
-        use, config = self._phase.student, self._phase.student.config
-        assert isinstance(config, StudentConfig)
-        if role == CEILING:
-            config = config.ceiling()
+        use = self._phase.student
+        assert use is not None and isinstance(use.config, StudentConfig)
+        config = use.config.ceiling() if role == CEILING else use.config
         inputs = {"data": self._cell.splits[split], "ref": ref}
         name = self._name(role, "label", split)
         return self._cell.stage("label", role, name, use, inputs, config=config).key
@@ -368,15 +367,16 @@ class _PlannedPhase:
         for number, use in enumerate(self._phase.evaluate):
             config = use.config
             assert isinstance(config, EvaluatorConfig)
-            wanted = {r for r in predictors if r in (*config.subjects, *config.references)}
+            subjects = [r for r in predictors if r in config.measured()]
+            wanted = {*subjects, *(r for r in predictors if subjects and r in config.references)}
             keys = {
                 role: self._predictions(role, predictors[role], config.on)
                 for role in sorted(wanted)
             }
             references = {r: k for r, k in keys.items() if r in config.references}
-            for role in (r for r in predictors if r in config.subjects):
+            for role in subjects:
                 self._measure(number, use, role, config.on, keys[role], references)
-            if config.pool_labels:
+            if config.pool_labels and config.on != pool:
                 self._measure(number, use, SUPERVISOR, pool, pool_labels, {})
 
     def _measure(
@@ -407,9 +407,8 @@ class _PlannedPhase:
             )
 
     def _model_name(self, role: str) -> str:
-        supervised = role in (FLOOR, SUPERVISOR)
-        config = (self._phase.supervisor if supervised else self._phase.student).config
-        model = getattr(config, "model", None)
+        use = self._phase.supervisor if role in (FLOOR, SUPERVISOR) else self._phase.student
+        model = getattr(use.config, "model", None) if use else None
         return str(model) if model else self._phase.supervisor.name
 
 

@@ -33,13 +33,14 @@ def _uses(phase: Phase) -> tuple[Use, ...]:
         phase.supervisor,
         *phase.oversight,
         *phase.refine,
-        phase.student,
+        *((phase.student,) if phase.student else ()),
         *phase.evaluate,
     )
 
 
 def _check_base_classes(phase: Phase, problems: Problems) -> None:
-    pairs = [(phase.supervisor, SupervisorConfig), (phase.student, StudentConfig)]
+    pairs: list[tuple[Use, type]] = [(phase.supervisor, SupervisorConfig)]
+    pairs += [(phase.student, StudentConfig)] if phase.student else []
     pairs += [(use, EvaluatorConfig) for use in phase.evaluate]
     for use, base in pairs:
         if not isinstance(use.config, base):
@@ -100,16 +101,20 @@ def _check_leakage(phase: Phase, problems: Problems) -> None:
             f"the supervisor would label {phase.model.pool!r}, on which it was trained",
             "train it on another split, or set allow_overlap: true in the phase",
         )
-    trained = {phase.model.pool: "the student trains on it"}
-    if supervisor.train_on:
-        trained[supervisor.train_on] = "the supervisor trains on it"
-    chooses = {supervisor.choose_on: "it chooses the supervisor's checkpoint"}
     for use in phase.evaluate:
-        on = use.config.on if isinstance(use.config, EvaluatorConfig) else ""
-        reason = trained.get(on) or chooses.get(on)
+        if not isinstance(use.config, EvaluatorConfig):
+            continue
+        on, roles = use.config.on, set(use.config.measured())
+        reason = ""
+        if on == phase.model.pool and phase.student and roles & {"student", "strong_ceiling"}:
+            reason = "the student trains on it"
+        elif on == supervisor.train_on and roles:
+            reason = "the supervisor trains on it"
+        elif on == supervisor.choose_on and roles:
+            reason = "it chooses the supervisor's checkpoint"
         if reason:
             problems.add(
                 use.path,
                 f"{use.name!r} would be measured on {on!r}, but {reason}",
-                "measure on a split that nothing was trained or chosen on",
+                "measure on a split that nothing was trained or chosen on, or name other roles",
             )

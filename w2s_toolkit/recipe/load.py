@@ -55,7 +55,7 @@ class Phase:
     supervisor: Use
     oversight: tuple[Use, ...]
     refine: tuple[Use, ...]
-    student: Use
+    student: Use | None
     evaluate: tuple[Use, ...]
 
     @property
@@ -274,7 +274,7 @@ class _Checker:
                     supervisor=uses["supervisors"][0],
                     oversight=tuple(uses["oversight"]),
                     refine=tuple(uses["refine"]),
-                    student=uses["student"][0],
+                    student=uses["student"][0] if uses["student"] else None,
                     evaluate=tuple(uses["evaluate"]),
                 )
             )
@@ -297,7 +297,7 @@ class _Checker:
                 complete = complete and use is not None
                 if use:
                     uses[key].append(use)
-        return uses if complete and uses["supervisors"] and uses["student"] else None
+        return uses if complete and uses["supervisors"] else None
 
     def _use(self, kind: str, raw: Any, path: Path_, also: Iterable[str] = ()) -> Use | None:
         block = {"use": raw} if isinstance(raw, str) else raw

@@ -64,7 +64,9 @@ class PhaseModel(Strict):
     refine: list[UseBlock] = Field(
         default_factory=list, description="Changes to the pool labels before training, in order."
     )
-    student: UseBlock
+    student: UseBlock | None = Field(
+        None, description="What learns from the labels; null measures the supervision alone."
+    )
     evaluate: Annotated[list[UseBlock], Field(min_length=1)] = Field(
         default_factory=lambda: [
             {"use": name} for name in ("accuracy", "pgr", "agreement", "calibration")

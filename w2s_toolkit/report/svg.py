@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from w2s_toolkit.report.wording import printable
+
 if TYPE_CHECKING:
     from markupsafe import Markup
     from matplotlib.figure import Figure
@@ -93,6 +95,6 @@ def inline_svg(figure: Figure, name: str, label: str) -> Markup:
     size = f' viewBox="{box.group(1)}"' if box else ""
     # Matplotlib escapes the text that it writes.
     return Markup(
-        f'<svg class="plot" role="img" aria-label="{escape(label)}"{size} '
+        f'<svg class="plot" role="img" aria-label="{escape(printable(label))}"{size} '
         f'stroke-linejoin="round" font-family="inherit">{body.strip()}</svg>'
     )
