@@ -81,7 +81,7 @@ def test_combinations_are_compared_first(capsys: pytest.CaptureFixture[str]) -> 
     lines = printed(results, capsys).splitlines()
     assert lines[0] == "made-up · 2 combinations, accuracy over 3 seeds"
     assert lines[1].split() == ["student.loss", "student", "PGR", "gain"]
-    assert lines[4].split("   ") == ["logconf     ", "  0.710", "0.39 [0.29, 0.49]", "+0.090"]
+    assert " ".join(lines[4].split()) == "logconf 0.710 0.39 [0.29, 0.49] +0.090"
 
 
 def test_missing_pgr_says_why_even_in_a_comparison(capsys: pytest.CaptureFixture[str]) -> None:

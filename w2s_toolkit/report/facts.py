@@ -173,6 +173,8 @@ def _plain(value: Any) -> str:
         if used:
             return f"{used} ({text})" if text else str(used)
         return f"{{{text}}}"
+    if isinstance(value, list):
+        return " ".join(map(_plain, value))
     return str(value)
 
 
