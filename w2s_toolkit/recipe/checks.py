@@ -108,9 +108,9 @@ def _check_leakage(phase: Phase, problems: Problems) -> None:
         reason = ""
         if on == phase.model.pool and phase.student and roles & {"student", "strong_ceiling"}:
             reason = "the student trains on it"
-        elif on == supervisor.train_on and roles:
+        elif on == supervisor.train_on and roles - {"strong_ceiling"}:
             reason = "the supervisor trains on it"
-        elif on == supervisor.choose_on and roles:
+        elif on == supervisor.choose_on and roles - {"strong_ceiling"}:
             reason = "it chooses the supervisor's checkpoint"
         if reason:
             problems.add(

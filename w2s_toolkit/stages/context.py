@@ -62,7 +62,8 @@ class StageContext:
         self.warnings: list[dict[str, str]] = []
         self._models = dict(models or {})
         self._folder_of = folder_of
-        self._shared = shared or SharedObjects()
+        # An empty cache is false: it must still be the one that later stages see.
+        self._shared = shared if shared is not None else SharedObjects()
         self._on_event = on_event
         self._gold_data = gold_data
 
