@@ -23,8 +23,8 @@ VERSION = "1"
 class LabelsFile:
     """Soft or hard labels from a file, joined by example id or by the exact text of the prompt.
 
-    Rows of the data that the file does not name abstain. Several rows for one example are
-    averaged.
+    Rows of the data that the file does not name abstain: they are not trained on, not scored,
+    and counted. Several rows for one example are averaged.
     """
 
     def __init__(self, config: LabelsFileConfig) -> None:
@@ -40,7 +40,7 @@ class LabelsFile:
         """See :meth:`Supervisor.label`.
 
         Raises:
-            DataError: the file or a row cannot be used, or no row of it matches the data.
+            DataError: the file or a row of it cannot be used.
         """
         path = Path(self.config.path).expanduser()
         classes = data.info.classes or tuple(str(k) for k in range(data.num_classes))
@@ -53,7 +53,11 @@ class LabelsFile:
         abstain = np.ones(len(data), dtype=bool)
         for at, labels in found.items():
             probs[at], abstain[at] = np.mean(labels, axis=0), False
-        self._report(found, abstain, ctx, path.name)
+        if found:
+            self._report(found, abstain, ctx, path.name)
+        else:
+            # Labels often cover the pool alone; a student without any label is refused later.
+            ctx.warn("labels_match_nothing", _nothing_matches(rows, columns, data, path.name))
         return LabelSet(
             ids=tuple(data.ids),
             probs=probs,
@@ -79,8 +83,6 @@ class LabelsFile:
             found = _join(rows, labels, columns.id, data.ids)
         if not found and columns.text is not None:
             found = _join(rows, labels, columns.text, data.prompts)
-        if not found:
-            raise _nothing_matches(rows, columns, data, file)
         return found
 
     def _report(
@@ -116,16 +118,15 @@ def _join(
 
 def _nothing_matches(
     rows: Sequence[FileRow], columns: Columns, data: Dataset, file: str
-) -> DataError:
+) -> str:
     column = columns.text if columns.text is not None else columns.id
     theirs = str(rows[0].values.get(column or "", ""))
     ours = (data.prompts if columns.text is not None else data.ids)[0]
-    return DataError(
-        f"none of the {len(rows)} labels belongs to one of the {len(data)} rows; the file has "
-        f"{_short(theirs)} (column {column!r}), the data has {_short(ours)}",
-        where=file,
-        next_step="let the task build its prompts exactly as the file's texts, or join by id "
-        "(match, id_column, text_column)",
+    return (
+        f"none of the {len(rows)} labels in {file} belongs to one of the {len(data)} rows of "
+        f"{data.name or 'the data'}: the file has {_short(theirs)} (column {column!r}), the data "
+        f"has {_short(ours)}; if they should match, let the task build its prompts exactly as the "
+        "file's texts, or join by id (match, id_column, text_column)"
     )
 
 

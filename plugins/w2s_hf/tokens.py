@@ -176,14 +176,12 @@ def _report(tokens: Tokens, model: HFModel, ctx: Context) -> None:
         ctx.count("truncated", tokens.truncated)
         ctx.warn(
             "truncated",
-            f"{tokens.truncated} of {len(tokens)} texts were cut to {tokens.limit} tokens "
-            f"for model {model.name!r}",
+            f"{tokens.truncated} of {len(tokens)} texts were cut to {tokens.limit} tokens",
         )
     if tokens.lost:
         ctx.warn(
             "tokenizer_loses_characters",
-            f"the tokenizer of {model.name!r} does not give back these characters: "
-            f"{tokens.lost[:40]}",
+            f"the model's tokenizer does not give back these characters: {tokens.lost[:40]}",
         )
 
 

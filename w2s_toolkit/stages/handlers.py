@@ -145,7 +145,7 @@ def run_train(work: Work) -> None:
         raise DataError(
             f"none of the {len(pool)} pool rows has a label to train on",
             where=work.job.label,
-            next_step="see the remarks of the stage that made the labels",
+            next_step="the remarks above, of the stage that made the labels, say why",
         )
     work.context.count("training_rows", usable)
     _write_ref(work, work.instance.train(pool.blind(), labels, work.context))
