@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -59,7 +60,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An environment with the wheel; its dependencies come from this one, by path alone."""
     folder = tmp_path_factory.mktemp("venv")
-    venv.create(folder, with_pip=False)
+    venv.create(folder, with_pip=True)
     binary = folder / "bin" / "python"
     site = Path(
         subprocess.run(
@@ -69,10 +70,10 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     subprocess.run(
         [
-            sys.executable, "-m", "pip", "--python", str(binary), "install", "--quiet", "--no-deps",
-            "--no-index", "--disable-pip-version-check", str(wheel),
+            binary, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index",
+            "--disable-pip-version-check", str(wheel),
         ],
-        check=True, timeout=200,
+        check=True, timeout=200, env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
     )  # fmt: skip
     # A path line does not run the .pth files it finds there, so the checkout stays invisible.
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
@@ -114,8 +115,6 @@ def test_the_installed_toolkit_lists_validates_and_runs(python: Path, tmp_path: 
     assert w2s("validate", "sst2_minilm").returncode == 0
 
     from w2s_recipes.quickstart_reviews import rows
-
-    import json
 
     made = list(rows(seed=3, number=400))
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(r) + "\n" for r in made))
