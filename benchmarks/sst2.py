@@ -82,7 +82,9 @@ def _accuracies(run: Run) -> dict[str, float]:
 def _print(name: str, accuracy: dict[str, float], seconds: float) -> None:
     w, s, c = (accuracy[r] for r in ("weak_floor", "student", "strong_ceiling"))
     pgr = (s - w) / (c - w)
-    print(f"{name:<20} weak {w:.3f}  student {s:.3f}  ceiling {c:.3f}  PGR {pgr:.2f}  {seconds:.1f} s")
+    print(
+        f"{name:<20} weak {w:.3f}  student {s:.3f}  ceiling {c:.3f}  PGR {pgr:.2f}  {seconds:.1f} s"
+    )
 
 
 def _plain_loop(options: Any, run: Run) -> tuple[dict[str, float], float]:
@@ -109,7 +111,11 @@ def _plain_loop(options: Any, run: Run) -> tuple[dict[str, float], float]:
 def _train(folder: Any, texts: list[str], targets: Any, *, epochs: int, lr: float) -> Any:
     tokenizer = AutoTokenizer.from_pretrained(folder)
     decoder = "Llama" in json.loads((Path(folder) / "config.json").read_text())["architectures"][0]
-    body = AutoModelForCausalLM.from_pretrained(folder).model if decoder else AutoModel.from_pretrained(folder)
+    body = (
+        AutoModelForCausalLM.from_pretrained(folder).model
+        if decoder
+        else AutoModel.from_pretrained(folder)
+    )
     head = torch.nn.Linear(body.config.hidden_size, 2)
     torch.nn.init.zeros_(head.weight)
     torch.nn.init.zeros_(head.bias)

@@ -41,7 +41,9 @@ def test_sst2_runs_end_to_end_and_reruns_only_what_changed(
     data = tmp_path / "sst2"
     data.mkdir()
     for name in ("train", "validation", "test"):
-        (data / f"{name}.jsonl").write_bytes((shared / "data" / "sst2" / f"{name}.jsonl").read_bytes())
+        (data / f"{name}.jsonl").write_bytes(
+            (shared / "data" / "sst2" / f"{name}.jsonl").read_bytes()
+        )
     sizes = "task.splits={weak_train: 400, pool: 400, val: 100, test: 600}"
     base = [
         "sst2_minilm", *_models(shared, minilm), "--set", f"task.path={data}",

@@ -116,9 +116,7 @@ def _join(
     return {at: given[name] for at, name in enumerate(wanted) if name in given}
 
 
-def _nothing_matches(
-    rows: Sequence[FileRow], columns: Columns, data: Dataset, file: str
-) -> str:
+def _nothing_matches(rows: Sequence[FileRow], columns: Columns, data: Dataset, file: str) -> str:
     column = columns.text if columns.text is not None else columns.id
     theirs = str(rows[0].values.get(column or "", ""))
     ours = (data.prompts if columns.text is not None else data.ids)[0]

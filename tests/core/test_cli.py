@@ -114,7 +114,9 @@ def test_cleaning_keeps_what_existing_runs_use(w2s: Any, toy_recipe: Path) -> No
     w2s("run", toy_recipe, "--set", "seed=1")
     assert "31 objects" in w2s("cache", "ls").stdout
     assert json.loads(w2s("cache", "gc", "--json").stdout)["objects"] == []
-    first, second = (Path("runs") / r["name"] for r in json.loads(w2s("runs", "ls", "--json").stdout))
+    first, second = (
+        Path("runs") / r["name"] for r in json.loads(w2s("runs", "ls", "--json").stdout)
+    )
     (second / "plan.json").unlink()
     dry = json.loads(w2s("cache", "gc", "--dry-run", "--json").stdout)
     assert len(dry["objects"]) == 14

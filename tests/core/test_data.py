@@ -72,9 +72,7 @@ def test_missing_extra_and_repeated_ids_are_refused() -> None:
         data.take([0, 1, 1])
 
 
-@pytest.mark.parametrize(
-    "probs", [[[0.5, 0.6]], [[np.nan, 1.0]], [[-0.5, 1.5]], [[np.inf, 0.0]]]
-)
+@pytest.mark.parametrize("probs", [[[0.5, 0.6]], [[np.nan, 1.0]], [[-0.5, 1.5]], [[np.inf, 0.0]]])
 def test_impossible_probabilities_are_refused(probs: list[list[float]]) -> None:
     with pytest.raises(DataError):
         LabelSet(("a",), np.array(probs))

@@ -84,7 +84,9 @@ def test_executors_give_the_same_bytes_and_share_keys(toy_recipe: Path) -> None:
 
 
 def test_a_matrix_shares_stages_and_joins_seeds(toy_recipe: Path) -> None:
-    outcome = _run(toy_recipe, "matrix.seed=[0, 1]", "matrix.phases.first.student.sharpen=[false, true]")
+    outcome = _run(
+        toy_recipe, "matrix.seed=[0, 1]", "matrix.phases.first.student.sharpen=[false, true]"
+    )
     trained = [e["stage"] for e in _events(outcome.folder, "stage_finished")]
     assert sorted(s for s in trained if "ceiling/train" in s) == [
         "first/strong_ceiling/train[seed=0]",
@@ -211,7 +213,12 @@ def test_two_runs_at_once_make_each_stage_once(toy_recipe: Path) -> None:
     ]  # fmt: skip
     both = [subprocess.Popen(command, stderr=subprocess.DEVNULL) for _ in range(2)]
     assert [p.wait(timeout=120) for p in both] == [0, 0]
-    ran = [e["stage"] for r in RUNS.iterdir() for e in _events(r, "stage_finished") if e["status"] == "ran"]
+    ran = [
+        e["stage"]
+        for r in RUNS.iterdir()
+        for e in _events(r, "stage_finished")
+        if e["status"] == "ran"
+    ]
     assert len(ran) == len(set(ran)) == 17
 
 

@@ -243,7 +243,9 @@ def test_moving_the_data_changes_nothing_and_one_byte_changes_all(
 def test_a_student_and_its_ceiling_share_a_seed_and_methods_share_the_ceiling(
     toy_recipe: Path,
 ) -> None:
-    loaded = load_recipe(toy_recipe, REGISTRY, ["matrix.phases.first.student.sharpen=[false, true]"])
+    loaded = load_recipe(
+        toy_recipe, REGISTRY, ["matrix.phases.first.student.sharpen=[false, true]"]
+    )
     stages = list(make_plan(loaded, Digests()).graph)
     students = [s for s in stages if s.name == "first/student/train"]
     ceilings = [s for s in stages if s.name == "first/strong_ceiling/train"]

@@ -139,7 +139,9 @@ def test_paths_are_relative_to_the_recipe_then_to_the_current_folder(
     assert "there is no file or folder 'nowhere.jsonl'" in shown
 
 
-@pytest.mark.parametrize("name", [r.name for r in Registry().recipes() if r.name != "imported_labels"])
+@pytest.mark.parametrize(
+    "name", [r.name for r in Registry().recipes() if r.name != "imported_labels"]
+)
 def test_shipped_recipes_are_valid(name: str) -> None:
     recipe = Registry().recipe(name)
     assert recipe is not None and recipe.summary

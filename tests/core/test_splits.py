@@ -62,7 +62,11 @@ def test_the_order_of_rows_does_not_matter() -> None:
     rng = np.random.default_rng(0)
     groups, classes = list(range(200)), rng.integers(0, 2, 200).tolist()
     first = draw(
-        {"d": _source(groups, classes)}, {"*": "d"}, _requests({"a": 40}), classes=CLASSES, balance=True
+        {"d": _source(groups, classes)},
+        {"*": "d"},
+        _requests({"a": 40}),
+        classes=CLASSES,
+        balance=True,
     )
     order = rng.permutation(200)
     shuffled = _source([groups[i] for i in order], [classes[i] for i in order])
@@ -73,17 +77,25 @@ def test_the_order_of_rows_does_not_matter() -> None:
 def test_a_training_size_does_not_move_the_test_split() -> None:
     source = _source(list(range(300)), [i % 2 for i in range(300)])
     feeds = {"*": "d"}
-    small = draw({"d": source}, feeds, _requests({"pool": 20, "test": 50}), classes=CLASSES, balance=True)
-    large = draw({"d": source}, feeds, _requests({"pool": 90, "test": 50}), classes=CLASSES, balance=True)
+    small = draw(
+        {"d": source}, feeds, _requests({"pool": 20, "test": 50}), classes=CLASSES, balance=True
+    )
+    large = draw(
+        {"d": source}, feeds, _requests({"pool": 90, "test": 50}), classes=CLASSES, balance=True
+    )
     assert small["test"].tolist() == large["test"].tolist()
     assert set(small["pool"].tolist()) < set(large["pool"].tolist())
 
 
 def test_all_takes_what_is_left_balanced() -> None:
     source = _source(list(range(100)), [0] * 30 + [1] * 70)
-    drawn = draw({"d": source}, {"*": "d"}, _requests({"test": None}), classes=CLASSES, balance=True)
+    drawn = draw(
+        {"d": source}, {"*": "d"}, _requests({"test": None}), classes=CLASSES, balance=True
+    )
     assert len(drawn["test"]) == 60
-    loose = draw({"d": source}, {"*": "d"}, _requests({"test": None}), classes=CLASSES, balance=False)
+    loose = draw(
+        {"d": source}, {"*": "d"}, _requests({"test": None}), classes=CLASSES, balance=False
+    )
     assert len(loose["test"]) == 100
 
 
