@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from w2s_toolkit.digest import hash_of
 from w2s_toolkit.display import Display, make_display
 from w2s_toolkit.engine import Engine
-from w2s_toolkit.errors import W2SError
+from w2s_toolkit.errors import StoreError, W2SError
 from w2s_toolkit.plan.export import plan_json, plan_recipe
+from w2s_toolkit.plan.graph import Graph
 from w2s_toolkit.plan.planner import Plan
 from w2s_toolkit.recipe.load import Recipe
 from w2s_toolkit.registry import Registry
@@ -80,7 +81,12 @@ def run_recipe(
     try:
         with _signals_as_interrupts():
             engine.run(plan.graph)
-            results = _write_results(plan, place, folder)
+            try:
+                results = _write_results(plan, place, folder)
+            except StoreError:
+                # An artefact was damaged since it was made; it is set aside now, so make it again.
+                engine.run(plan.graph)
+                results = _write_results(plan, place, folder)
         status = "done"
     except KeyboardInterrupt:
         status = "stopped"
@@ -90,7 +96,7 @@ def run_recipe(
         display.close()
         runner.close()
         folder.link_stages([s for s in plan.graph if place.has(s.key)], place.folder)
-        run.finished(status, results)
+        run.finished(status, results, stage_usage(plan.graph, place))
     return Outcome(
         status=status,
         folder=folder.path,
@@ -111,6 +117,16 @@ def default_threads() -> int:
     return max(1, usable or 1)
 
 
+def stage_usage(graph: Graph, store: Store) -> dict[str, Any]:
+    """Seconds, threads and counters (rows, tokens, gold labels …) of every stage when it was made."""
+    found = {stage.id: store.get(stage.key, verify=False) for stage in graph}
+    return {
+        name: {k: item.manifest.get(k) for k in ("seconds", "threads", "counters")}
+        for name, item in found.items()
+        if item
+    }
+
+
 class _Run:
     """Passes events on to the log, the display and the observers."""
 
@@ -118,7 +134,7 @@ class _Run:
         self, registry: Registry, folder: RunDir, display: Display, recipe: Recipe, stages: int
     ) -> None:
         self._hook, self._folder, self._display = registry.hook, folder, display
-        self._usage: dict[str, Any] = {"stages": {}, "seconds": 0.0}
+        self._seconds: dict[str, float] = {}
         self._info = {
             "id": folder.path.name,
             "dir": str(folder.path),
@@ -145,15 +161,17 @@ class _Run:
         elif event["event"] == "stage_finished":
             self._observe("w2s_stage_finished", run=self._info, stage=_as_stage(event))
             if event["status"] == "ran":
-                self._usage["stages"][event["stage"]] = {"seconds": event["seconds"]}
-                self._usage["seconds"] = round(self._usage["seconds"] + event["seconds"], 3)
+                self._seconds[event["stage"]] = event["seconds"]
 
-    def finished(self, status: str, results: Mapping[str, Any] | None) -> None:
-        """The run ended."""
+    def finished(self, status: str, results: Mapping[str, Any] | None, usage: Any) -> None:
+        """The run ended; ``usage`` is what each of its stages took, whenever it was made."""
         info = {**self._info, "status": status}
         self._observe("w2s_run_finished", run=info, results=results)
         self._folder.event({"event": "run_finished", "status": status})
-        self._folder.write_json("usage.json", self._usage)
+        seconds = round(sum(self._seconds.values()), 3)
+        self._folder.write_json(
+            "usage.json", {"seconds": seconds, "ran": self._seconds, "stages": usage}
+        )
         self._folder.status(status)
         self._folder.close()
 

@@ -235,6 +235,34 @@ def test_a_damaged_artefact_is_made_again(toy_recipe: Path) -> None:
     assert results[0] == results[1]
 
 
+def test_damage_found_only_when_results_are_read_is_mended(toy_recipe: Path) -> None:
+    first = _run(toy_recipe)
+    (first.folder / "stages/first/student/evaluate/pgr:test/metrics.json").write_text("{")
+    again = _run(toy_recipe)
+    assert again.status == "done" and again.ran == 1
+    results = [(o.folder / "results.json").read_bytes() for o in (first, again)]
+    assert results[0] == results[1]
+
+
+def test_stages_of_one_process_share_objects() -> None:
+    from w2s_toolkit.stages.context import StageContext
+    from w2s_toolkit.stages.shared import SharedObjects
+
+    shared = SharedObjects()
+    built = []
+    for _ in range(2):
+        context = StageContext(out=Path("out"), scratch=Path("scratch"), shared=shared)
+        context.shared("model", lambda: built.append(1))
+    assert built == [1]
+
+
+def test_usage_tells_what_each_stage_took(toy_recipe: Path) -> None:
+    _run(toy_recipe)
+    usage = json.loads((_run(toy_recipe).folder / "usage.json").read_text())
+    assert usage["ran"] == {} and usage["seconds"] == 0
+    assert usage["stages"]["first/supervisor/fit"]["counters"]["gold_labels"] == 40
+
+
 def test_explanations_name_the_part_that_changed(toy_recipe: Path) -> None:
     _run(toy_recipe)
     loaded = load_recipe(toy_recipe, Registry(), ["phases.first.student.smoothing=3"])

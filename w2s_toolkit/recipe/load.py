@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from w2s_toolkit.config import ComponentConfig
 from w2s_toolkit.errors import RecipeError, RegistryError
@@ -26,6 +26,7 @@ from w2s_toolkit.recipe.schema import (
     TaskOptions,
 )
 from w2s_toolkit.recipe.tree import Path_, Tree, read_tree
+from w2s_toolkit.recipe.validation import validate_block
 from w2s_toolkit.registry import Registry, singular, suggestion
 
 MAX_CELLS = 2000
@@ -127,7 +128,7 @@ def load_recipe(file: Path, registry: Registry, overrides: Iterable[str] = ()) -
     overrides = tuple(overrides)
     document, origins = apply_overrides(tree.value, list(overrides))
     problems = Problems(tree, dict(origins))
-    top = _validate(RecipeModel, document, (), problems)
+    top = validate_block(RecipeModel, document, (), problems)
     # A faulty top level often causes false alarms below; but blocks are independent of it.
     cells = [
         cell
@@ -215,7 +216,7 @@ class _Checker:
 
     def _cell(self, axes: dict[str, Any]) -> Cell | None:
         before = self._problems.count
-        top = _validate(RecipeModel, self._document, (), self._problems)
+        top = validate_block(RecipeModel, self._document, (), self._problems)
         models = self._models()
         task, options = self._task()
         phases = self._phases()
@@ -248,7 +249,7 @@ class _Checker:
             return None, None
         own = {k: v for k, v in raw.items() if k in TASK_KEYS}
         rest = {k: v for k, v in raw.items() if k not in TASK_KEYS}
-        options = _validate(TaskOptions, own, ("task",), self._problems)
+        options = validate_block(TaskOptions, own, ("task",), self._problems)
         use = self._use("tasks", rest, ("task",), also=TASK_KEYS)
         return use, options if isinstance(options, TaskOptions) else None
 
@@ -316,7 +317,7 @@ class _Checker:
             self._problems.add((*path, "use"), error.what, error.next_step)
             return None
         values = {k: v for k, v in block.items() if k != "use"}
-        config = _validate(model, values, path, self._problems, also)
+        config = validate_block(model, values, path, self._problems, also)
         if not isinstance(config, ComponentConfig):
             return None
         config = self._resolve_paths(config, values, path)
@@ -367,84 +368,3 @@ def _put(values: dict[str, Any], location: tuple[str | int, ...], value: Any) ->
             node[step] = {}
         node = node[step]
     node[location[-1]] = value
-
-
-def _validate(
-    model: type[BaseModel],
-    value: Any,
-    path: Path_,
-    problems: Problems,
-    also: Iterable[str] = (),
-) -> BaseModel | None:
-    try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        for item in error.errors(include_url=False):
-            loc = _written(item["loc"], value)
-            problems.add((*path, *loc), *_explain(item, model, value, loc, also))
-    except RecursionError:
-        problems.add(path, "nested too deeply")
-    return None
-
-
-def _written(loc: tuple[str | int, ...], value: Any) -> Path_:
-    """A pydantic location without the tags of unions, which the file does not hold."""
-    out: list[str | int] = []
-    node = value
-    for index, step in enumerate(loc):
-        inside = (isinstance(node, dict) and step in node) or (
-            isinstance(node, list) and isinstance(step, int) and step < len(node)
-        )
-        if inside:
-            node = node[step]
-            out.append(step)
-        elif index == len(loc) - 1 and isinstance(step, str) and step.isidentifier():
-            out.append(step)
-    return tuple(out)
-
-
-def _explain(
-    item: Any, model: type[BaseModel], value: Any, loc: Path_, also: Iterable[str]
-) -> tuple[str, str]:
-    kind, message = item["type"], str(item["msg"])
-    if kind == "extra_forbidden":
-        known = [*_fields_at(model, loc[:-1], value), *(also if len(loc) == 1 else ())]
-        known = [k for k in known if k != "use"]
-        near = suggestion(str(loc[-1]), known)
-        return f"unknown key {loc[-1]!r}{near}", f"known here: {', '.join(sorted(known)) or 'none'}"
-    if kind == "missing":
-        return f"the key {loc[-1] if loc else ''!r} is missing", ""
-    message = message.removeprefix("Value error, ")
-    given = item.get("input")
-    shown = json.dumps(given, default=str, ensure_ascii=False)
-    if isinstance(given, dict | list) or len(shown) > 80:
-        return _lower(message), ""
-    return f"{_lower(message)} (given: {shown})", ""
-
-
-def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:]
-
-
-def _fields_at(model: type[BaseModel], path: Path_, value: Any) -> list[str]:
-    current: list[type[BaseModel]] = [model]
-    for step in path:
-        if isinstance(step, int):
-            continue
-        inner = [m for c in current for m in _inner_models(c, step)]
-        current = inner or current
-    return sorted({f.alias or n for m in current for n, f in m.model_fields.items()})
-
-
-def _inner_models(model: type[BaseModel], name: str) -> list[type[BaseModel]]:
-    for key, info in model.model_fields.items():
-        if name in (key, info.alias):
-            return list(_models_in(info.annotation))
-    return []
-
-
-def _models_in(annotation: Any) -> Iterable[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for inner in getattr(annotation, "__args__", ()):
-        yield from _models_in(inner)
