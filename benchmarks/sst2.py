@@ -34,6 +34,14 @@ DEVELOPMENT = ROOT.parent / "shared"
 def main() -> None:
     """Run both and print a line a seed and the ratio of times."""
     options = _options()
+    missing = [
+        str(p)
+        for p in (options.weak, options.strong, options.data)
+        if not p or not Path(p).is_dir()
+    ]
+    if missing:
+        print(f"skipped: no folder {', '.join(missing)}; name one with --weak, --strong or --data")
+        return
     threads = len(os.sched_getaffinity(0))
     torch.set_num_threads(threads)
     print(f"{platform.machine()}, {threads} threads, torch {torch.__version__}")

@@ -30,11 +30,26 @@ class Run:
 
     @property
     def status(self) -> str:
-        """``running``, ``done``, ``failed``, ``stopped`` or ``partial``."""
+        """``running``, ``done``, ``failed``, ``stopped``, ``partial``, or ``killed`` if it just ended."""
         try:
-            return (self.path / "status").read_text().strip()
+            word = (self.path / "status").read_text().strip()
         except OSError:
             return "unknown"
+        return "killed" if word == "running" and self._is_gone() else word
+
+    def _is_gone(self) -> bool:
+        """Whether the process that ran it is no more, as far as this machine can tell."""
+        import socket
+
+        import psutil
+
+        try:
+            with (self.path / "events.jsonl").open(encoding="utf-8") as file:
+                start = json.loads(file.readline())
+        except (OSError, ValueError):
+            return False
+        here = start.get("host") == socket.gethostname()
+        return here and not psutil.pid_exists(int(start.get("pid", 0)))
 
     @cached_property
     def raw(self) -> Mapping[str, Any]:

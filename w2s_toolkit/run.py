@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -63,9 +64,11 @@ def run_recipe(
         RecipeError: the recipe cannot be planned.
         RegistryError: no such executor.
         UsageError: the run directory cannot be made.
+        StoreError: the store cannot be written.
     """
     started = time.perf_counter()
     place = Store(store)
+    place.prepare()
     runner = _executor(registry, executor)
     plan = plan_recipe(recipe, place)
     folder = RunDir.create(runs, recipe.name, hash_of(sorted(plan.graph.stages)))
@@ -145,7 +148,8 @@ class _Run:
     def started(self) -> None:
         """The run begins."""
         self._folder.status("running")
-        self._folder.event({"event": "run_started", **self._info, "pid": os.getpid()})
+        here = {"pid": os.getpid(), "host": socket.gethostname()}
+        self._folder.event({"event": "run_started", **self._info, **here})
         self._observe("w2s_run_started", run=self._info)
 
     def on_event(self, event: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import socket
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -50,6 +51,17 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
         self._verified: set[str] = set()
+
+    def prepare(self) -> None:
+        """Make the store's folder, so that a place that cannot be written is found out first.
+
+        Raises:
+            StoreError: it cannot be made or written.
+        """
+        with _explained(self.root):
+            (self.root / "tmp").mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.root / "tmp"):
+                pass
 
     def folder(self, key: str) -> Path:
         """Where an object lies, whether or not it exists."""

@@ -37,6 +37,7 @@ def test_run_prints_a_table_and_says_where_things_are(w2s: Any, toy_recipe: Path
         (["run", "toy.yaml", "--executor", "inproces"], 2, "did you mean 'inprocess'"),
         (["run", "toy.yaml", "--set", "seed=-1"], 2, "--set seed=-1: seed: input should be"),
         (["run", "toy.yaml", "--runs", "rows.jsonl"], 2, "is a file"),
+        (["run", "toy.yaml", "--store", "/proc/nowhere"], 1, "the store cannot be written"),
         (["runs", "show", "nope"], 2, "there is no run 'nope'"),
         (["explain", "toy.yaml", "studnet"], 2, "there is no stage 'studnet'"),
         (["recipes", "cp", "sst2_minilm", "toy.yaml"], 2, "this file exists already"),

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from w2s_toolkit import load_run
 from w2s_toolkit.contracts import StageJob, StageOutcome
 from w2s_toolkit.engine import Engine
 from w2s_toolkit.errors import StageError
@@ -199,6 +200,8 @@ def test_a_killed_run_leaves_no_worker_behind_and_goes_on(toy_recipe: Path) -> N
     process.kill()
     process.wait()
     deadline = time.monotonic() + 10
+    run = load_run("last")
+    assert run.status == "killed"
     while _workers() and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not _workers()

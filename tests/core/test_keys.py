@@ -83,7 +83,7 @@ def _others(annotation: Any, value: Any) -> Iterator[Any]:
     elif origin is dict:
         yield from ({"*": "train"}, {"test": "train"}, {"0": "a"})
     elif origin in (tuple, list):
-        yield from (["x", "y"], ["p0", "p1"], ["label"])
+        yield from (["x", "y"], ["p0", "p1"], ["label"], ["student"])
     elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
         word = annotation.model_fields.get("use")
         yield {"use": word.default} if word else {}

@@ -87,10 +87,12 @@ def test_rows_without_a_label_abstain_and_repeats_are_averaged(tmp_path, data, c
     assert {w["code"] for w in ctx.warnings} == {"labels_averaged", "labels_missing"}
 
 
-def test_no_match_at_all_shows_a_text_of_each_side(tmp_path, data, ctx):
+def test_no_match_at_all_abstains_and_shows_a_text_of_each_side(tmp_path, data, ctx):
     path = write(tmp_path, [{"text": "something else", "probs": [0.5, 0.5]}])
-    with pytest.raises(DataError, match=r"(?s)'something else'.*'text 0'.*next:"):
-        label(path, data, ctx)
+    assert label(path, data, ctx).abstain.all()
+    warning = ctx.warnings[-1]
+    assert warning["code"] == "labels_match_nothing"
+    assert "'something else'" in warning["message"] and "'text 0'" in warning["message"]
 
 
 def test_rounded_probabilities_are_normalised_and_others_refused(tmp_path, data, ctx):

@@ -84,7 +84,7 @@ def _say_how_to_go_on(status: str, kept: int, folder: Path) -> None:
     import shlex
 
     word = {"stopped": "Stopped", "failed": "Failed"}[status]
+    how = {"stopped": "Go on with", "failed": "Once that is mended, go on with"}[status]
     command = shlex.join(["w2s", *sys.argv[1:]])
-    click.echo(
-        f"{word}. {kept} finished stages are kept; log in {folder}\nGo on with: {command}", err=True
-    )
+    click.echo(f"{word}. {kept} finished stages are kept; log in {folder}", err=True)
+    click.echo(f"{how}: {command}", err=True)
