@@ -38,6 +38,8 @@ def make_tiny_model(
     import torch
     from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
 
+    from w2s_hf.quiet import quiet
+
     tokenizer = _tokenizer(texts, vocabulary)
     config = _config(family, len(tokenizer), hidden, layers)
     with torch.random.fork_rng(devices=[]):
@@ -45,8 +47,9 @@ def make_tiny_model(
         kind = AutoModelForMaskedLM if family == "bert" else AutoModelForCausalLM
         model = kind.from_config(config)
     folder.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    with quiet():
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
     return folder
 
 

