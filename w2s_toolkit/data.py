@@ -22,7 +22,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from w2s_toolkit.errors import AlignmentError, DataError
-from w2s_toolkit.labels import BoolArray, FloatArray, LabelSet, first_repeated
+from w2s_toolkit.labels import (
+    BoolArray,
+    FloatArray,
+    LabelSet,
+    first_repeated,
+    read_parquet,
+    to_numpy,
+)
 from w2s_toolkit.records import Metric, Metrics, ModelRef
 
 __all__ = [
@@ -183,7 +190,7 @@ class Dataset:
                 where=self.name,
                 next_step="declare uses_gold on the component, or do without gold",
             )
-        return np.asarray(self.table["gold"].to_numpy(), dtype=np.int64)
+        return np.asarray(to_numpy(self.table["gold"]), dtype=np.int64)
 
     @cached_property
     def digest(self) -> str:
@@ -232,7 +239,7 @@ class Dataset:
     @classmethod
     def read(cls, path: Path) -> Dataset:
         """Read what :meth:`write` wrote."""
-        table = pq.read_table(path, memory_map=False)
+        table = read_parquet(path)
         meta = json.loads((table.schema.metadata or {})[b"w2s"])
         info = meta["info"]
         return cls(

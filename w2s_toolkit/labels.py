@@ -145,16 +145,16 @@ class LabelSet:
     @classmethod
     def read(cls, path: Path) -> LabelSet:
         """Read what :meth:`write` wrote."""
-        table = pq.read_table(path, memory_map=False)
+        table = read_parquet(path)
         meta = json.loads((table.schema.metadata or {})[b"w2s"])
         names = [n for n in table.column_names if n[0] == "p" and n[1:].isdigit()]
-        probs = [table[n].to_numpy() for n in names]
+        probs = [to_numpy(table[n]) for n in names]
         return cls(
             ids=tuple(table["id"].to_pylist()),
             probs=np.stack(probs, 1) if probs else np.zeros((table.num_rows, 0)),
             classes=tuple(meta["classes"]),
-            abstain=table["abstain"].to_numpy(zero_copy_only=False),
-            weight=table["weight"].to_numpy(),
+            abstain=to_numpy(table["abstain"].cast(pa.uint8())).astype(bool),
+            weight=to_numpy(table["weight"]),
             texts=tuple(table["text"].to_pylist()) if "text" in table.column_names else None,
             data_digest=meta["data_digest"],
             provenance=meta["provenance"],
@@ -169,3 +169,14 @@ def first_repeated(ids: Iterable[str]) -> str:
             return example_id
         seen.add(example_id)
     return ""
+
+
+def read_parquet(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """A Parquet file as a table. ``pq.read_table`` would do, but imports pandas on the way."""
+    with pq.ParquetFile(path) as file:
+        return file.read(columns=columns)
+
+
+def to_numpy(column: Any) -> npt.NDArray[Any]:
+    """A numeric column without nulls, copied. Arrow's own ``to_numpy`` imports pandas on the way."""
+    return np.from_dlpack(pa.concat_arrays(column.chunks)).copy() if len(column) else np.zeros(0)

@@ -328,3 +328,21 @@ def test_a_loss_that_is_not_finite_is_an_error_with_a_next_step(make_ctx, make_d
     data = make_data(64)
     with pytest.raises(ModelError, match=r"(?s)loss is.*lower lr"):
         fitted(student(lr=1e38, max_grad_norm=1e9, epochs=10), data, one_hot(data), make_ctx())
+
+
+@pytest.mark.parametrize("peft", [None, {"r": 4}])
+def test_bfloat16_trains_on_float32_weights_and_labels_alike_from_disk(
+    peft, make_ctx, make_data, one_hot, folders
+):
+    config = HFModelConfig(id=str(folders["llama"]), dtype="bfloat16", peft=peft)
+    data = make_data(96)
+    ctx = make_ctx(half=config)
+    component = student("half", epochs=3)
+    ref = fitted(component, data, one_hot(data), ctx)
+    fresh = component.label(ref, data.blind(), ctx)
+    assert np.isfinite(fresh.probs).all() and np.abs(fresh.probs - 0.5).max() > 0.05
+    again = student("half").label(ref, data.blind(), make_ctx(half=config, out=ctx.out))
+    assert np.array_equal(fresh.probs, again.probs)
+    if peft is None:
+        saved = transformers.AutoModel.from_pretrained(ctx.out / "model")
+        assert {p.dtype for p in saved.parameters()} == {torch.float32}

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from w2s_toolkit.contracts import Row, TaskData
 from w2s_toolkit.data import EXAMPLE_SCHEMA, Dataset, TaskInfo, content_id
 from w2s_toolkit.errors import DataError
+from w2s_toolkit.labels import read_parquet
 from w2s_toolkit.splits import Source, SplitRequest, draw
 
 ROWS, TASK, DATA = "rows.parquet", "task.json", "data.parquet"
@@ -68,7 +69,7 @@ def read_info(folder: Path) -> tuple[TaskInfo, dict[str, str]]:
 def draw_split(folder: Path, requests: Sequence[Mapping[str, Any]], *, balance: bool) -> Dataset:
     """The last requested split of a ``data`` artefact; those before it are drawn and left out."""
     info, feeds = read_info(folder)
-    columns = pq.read_table(folder / ROWS, columns=["source", "group", "gold"])
+    columns = read_parquet(folder / ROWS, ["source", "group", "gold"])
     names = columns["source"].to_numpy(zero_copy_only=False)
     groups = columns["group"].to_pylist()
     gold = columns["gold"].fill_null(-1).to_numpy().astype(np.int64)
@@ -78,7 +79,7 @@ def draw_split(folder: Path, requests: Sequence[Mapping[str, Any]], *, balance: 
     drawn = draw(sources, feeds, wanted, classes=info.classes, balance=balance)
     last = wanted[-1].name
     rows = positions[feeds.get(last, feeds.get("*", ""))][drawn[last]]
-    table = pq.read_table(folder / ROWS, columns=EXAMPLE_SCHEMA.names)
+    table = read_parquet(folder / ROWS, EXAMPLE_SCHEMA.names)
     return Dataset(table.take(pa.array(rows)), info, last)
 
 
