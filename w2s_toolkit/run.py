@@ -276,10 +276,13 @@ def _signals_as_interrupts() -> Iterator[None]:
         yield
         return
 
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+
     def stop(*_: Any) -> None:
+        for number in numbers:  # once is enough: what follows is tidying up
+            signal.signal(number, signal.SIG_IGN)
         raise Stopped
 
-    numbers = (signal.SIGTERM, signal.SIGHUP)
     before = {n: signal.signal(n, stop) for n in numbers}
     try:
         yield

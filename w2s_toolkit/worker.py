@@ -56,6 +56,8 @@ def _leash() -> None:
 
 
 def _stop(*_: Any) -> None:
+    # Asked once is enough: a second request must not interrupt the tidying up after the first.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

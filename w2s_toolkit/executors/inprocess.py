@@ -8,6 +8,7 @@ from w2s_toolkit.contracts import EventSink, StageJob, StageOutcome
 from w2s_toolkit.executors.config import ExecutorConfig
 from w2s_toolkit.registry import Registry
 from w2s_toolkit.stages.shared import SharedObjects
+from w2s_toolkit.store import Store
 
 
 class InProcess:
@@ -16,13 +17,14 @@ class InProcess:
     def __init__(self, config: ExecutorConfig) -> None:
         self._registry = Registry()
         self._shared = SharedObjects()
+        self._stores: dict[str, Store] = {}  # each remembers what it has verified
 
     def run(self, job: StageJob, on_event: EventSink) -> StageOutcome:
         """Run the stage here."""
         from w2s_toolkit.stages.run import run_job
-        from w2s_toolkit.store import Store
 
-        return run_job(job, self._registry, Store(Path(job.store)), self._shared, on_event)
+        store = self._stores.setdefault(job.store, Store(Path(job.store)))
+        return run_job(job, self._registry, store, self._shared, on_event)
 
     def close(self) -> None:
         """Let go of all loaded models."""
