@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from w2s_hf.label_columns import Columns, find_columns
 from w2s_hf.label_rows import FileRow, read_rows
 from w2s_toolkit.contracts import Context
 from w2s_toolkit.data import Dataset, FloatArray, LabelSet, ModelRef
+from w2s_toolkit.digest import Digests
 from w2s_toolkit.errors import DataError
 
 NAME = "supervisors/labels_file"
@@ -64,7 +64,11 @@ class LabelsFile:
             classes=data.info.classes,
             abstain=abstain,
             data_digest=data.digest,
-            provenance={"component": NAME, "version": VERSION, "model": f"file:{_sha256(path)}"},
+            provenance={
+                "component": NAME,
+                "version": VERSION,
+                "model": f"file:{Digests()(str(path))}",
+            },
         )
 
     def _match(
@@ -130,8 +134,3 @@ def _nothing_matches(rows: Sequence[FileRow], columns: Columns, data: Dataset, f
 
 def _short(text: str) -> str:
     return repr(text if len(text) <= 80 else text[:77] + "...")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

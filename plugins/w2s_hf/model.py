@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,10 @@ from w2s_hf import hub
 from w2s_hf.config import HFModelConfig
 from w2s_hf.loading import DTYPES, load_body, load_config, load_language_model, load_tokenizer
 from w2s_toolkit.contracts import Context
+from w2s_toolkit.digest import Digests
 from w2s_toolkit.errors import ModelError
+
+_DIGESTS = Digests()  # every stage makes a model object of its own; files are hashed once a process
 
 
 class HFModel:
@@ -31,7 +33,7 @@ class HFModel:
     @cached_property
     def fingerprint(self) -> str:
         """Identity of the weights, see :meth:`HFModelConfig.fingerprint`."""
-        return self._fingerprint or self.config.fingerprint(_digest)
+        return self._fingerprint or self.config.fingerprint(_DIGESTS)
 
     @property
     def name(self) -> str:
@@ -135,15 +137,3 @@ class HFModel:
 def weight_bytes(folder: Path) -> int:
     """Size of the weight files of a folder."""
     return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
-
-
-def _digest(path: str) -> str:
-    stat = Path(path).stat()
-    return _digest_of(path, stat.st_size, stat.st_mtime_ns)
-
-
-@lru_cache(maxsize=4096)
-def _digest_of(path: str, size: int, mtime_ns: int) -> str:
-    """Hash of a file, made once a process: every stage makes a model object of its own."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +14,7 @@ from w2s_toolkit.cli.options import json_option, recipe_argument, set_option, st
 if TYPE_CHECKING:
     from w2s_toolkit.plan.graph import Stage
     from w2s_toolkit.plan.planner import Plan
+    from w2s_toolkit.plan.why import Explainer
     from w2s_toolkit.store import Store
 
 
@@ -126,7 +128,7 @@ def _state(stage: Stage, status: dict[str, str], why: dict[str, str]) -> str:
     return f"{click.style('to run', fg='yellow')}  {why[stage.key]}{pending}"
 
 
-def _tree_order(plan: Plan):  # type: ignore[no-untyped-def]
+def _tree_order(plan: Plan) -> Callable[[Stage], tuple[int, ...]]:
     """Stages of one folder together, folders in the order in which they first come."""
     first: dict[str, int] = {}
     for position, stage in enumerate(plan.graph):
@@ -144,10 +146,7 @@ def _tree_order(plan: Plan):  # type: ignore[no-untyped-def]
     return order
 
 
-def _explained(stage: Stage, plan: Plan, store: Store, explainer: object) -> dict[str, object]:
-    from w2s_toolkit.plan.why import Explainer
-
-    assert isinstance(explainer, Explainer)
+def _explained(stage: Stage, plan: Plan, store: Store, explainer: Explainer) -> dict[str, Any]:
     cached = store.has(stage.key)
     changes = [] if cached else explainer.changes(stage)
     return {
@@ -160,18 +159,17 @@ def _explained(stage: Stage, plan: Plan, store: Store, explainer: object) -> dic
     }
 
 
-def _print_explained(stage: Stage, plan: Plan, store: Store, explainer: object) -> None:
+def _print_explained(stage: Stage, plan: Plan, store: Store, explainer: Explainer) -> None:
     facts = _explained(stage, plan, store, explainer)
     click.secho(stage.id, bold=True)
     click.echo(f"  key     {stage.key}")
     click.echo(f"  made by {'/'.join(stage.component).strip('/') or 'the core'} ({stage.kind})")
-    for slot, parent in facts["inputs"].items():  # type: ignore[attr-defined]
+    for slot, parent in facts["inputs"].items():
         click.echo(f"  input   {slot}: {parent}")
     if facts["status"] == "cached":
         click.echo(f"  cached  {store.folder(stage.key)}")
         return
     changes = facts["changes"]
-    assert isinstance(changes, list)
     if not changes:
         click.echo("  to run  never made before")
     for change in changes:

@@ -53,7 +53,6 @@ class Plan:
         aggregated: results over seeds; ``cell`` is the first cell of the group.
         predicted: prediction tables to write.
         splits: cell -> split -> key of its stage.
-        trained: (cell, phase, role) -> key of the model; for gold counts and warnings.
     """
 
     recipe: Recipe
@@ -248,6 +247,7 @@ class _PlannedPhase:
         self._cell, self._phase = owner, phase
         self._assisted: dict[str, str] = {}
         self._fits: dict[bool, str] = {}
+        self._predicted: set[tuple[str, str]] = set()
 
     def build(self) -> None:
         """Add the phase's stages."""
@@ -398,13 +398,10 @@ class _PlannedPhase:
         plan.measured.append(Measured(cell, phase, role, model, split, use.name, stage.key))
         self._cell.evaluations[phase, role, split, number] = (use, inputs)
         self._cell.models_of_roles[phase, role] = model
-        row = Predicted(cell, phase, role, model, split, subject, data, "")
-        seen = {(p.cell, p.phase, p.role, p.split) for p in plan.predicted}
-        if (cell, phase, role, split) not in seen:
+        if (role, split) not in self._predicted:  # several evaluators read the same predictions
+            self._predicted.add((role, split))
             weak = self._weak_labels(split, assisted=True) if role != SUPERVISOR else subject
-            plan.predicted.append(
-                Predicted(row.cell, phase, role, model, split, subject, data, weak)
-            )
+            plan.predicted.append(Predicted(cell, phase, role, model, split, subject, data, weak))
 
     def _model_name(self, role: str) -> str:
         use = self._phase.supervisor if role in (FLOOR, SUPERVISOR) else self._phase.student
