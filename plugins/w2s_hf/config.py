@@ -66,6 +66,12 @@ class TrainingConfig(ComponentConfig):
     label_tokens: Annotated[int, NEUTRAL] = Field(
         4096, ge=1, description="Tokens in one batch when predicting."
     )
+    checkpoint_seconds: Annotated[float, NEUTRAL] = Field(
+        60.0,
+        ge=0,
+        description="Time between two checkpoints, from which an interrupted training goes on. "
+        "Epochs end with one too, as far as writing takes less than 5% of the time.",
+    )
 
 
 class FinetunedConfig(SupervisorConfig, TrainingConfig):

@@ -5,15 +5,18 @@ Shared by the supervisor ``finetuned`` and the student ``classifier``.
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
-from safetensors.torch import load_file, save_file
 
 from w2s_hf import network as net
 from w2s_hf import pooling
+from w2s_hf.checkpoint import Checkpoints
+from w2s_hf.compact import compact, restore
 from w2s_hf.config import TrainingConfig
 from w2s_hf.losses import Loss
 from w2s_hf.memory import out_of_memory
@@ -63,20 +66,40 @@ def fit_classifier(
     team = Team(model.device)
     network = _new_network(model, config, len(data.info.classes), ctx.seed, init)
     require_vocabulary(rows.tokens, _vocabulary(network), model)
+    chooser = _Chooser(network, model, config, val, ctx) if val is not None else None
+    occurring = _occurring(network, rows.tokens, chooser.tokens if chooser else None)
+    compact(network.body, network.body.get_input_embeddings(), occurring, config.weight_decay)
     with out_of_memory(model.name, "the model's size"):
         network.to(team.device)
 
-    chooser = _Chooser(network, model, config, val, ctx) if val is not None else None
-    after = chooser.after_epoch if chooser else None
-    with out_of_memory(model.name, "micro_batch_size"):
-        train(network, rows, config, loss, ctx, team, dtype=model.dtype, after_epoch=after)
+    about = {"max_length": rows.tokens.limit, "model": model.fingerprint}
+    checkpoints = Checkpoints(
+        ctx.scratch,
+        {**about, **_identity(rows, config, model, ctx)},
+        every=config.checkpoint_seconds,
+        warn=ctx.warn,
+    )
+    forked = [team.device] if team.device.type == "cuda" else []
+    with out_of_memory(model.name, "micro_batch_size"), torch.random.fork_rng(devices=forked):
+        torch.manual_seed(ctx.seed % 2**63)  # for networks that draw numbers of their own
+        train(
+            network,
+            rows,
+            config,
+            loss,
+            ctx,
+            team,
+            dtype=model.dtype,
+            watcher=chooser,
+            checkpoints=checkpoints,
+        )
     curve = chooser.restore_best() if chooser else []
+    restore(network.body)
     if model.config.peft is not None:
         net.merge_lora(network)
     network.requires_grad_(False)
 
     folder = ctx.out / net.FOLDER
-    about = {"max_length": rows.tokens.limit, "model": model.fingerprint}
     if team.is_main:
         net.save(network, folder, model.tokenizer(ctx), data.info.classes, about)
     team.wait()
@@ -178,10 +201,10 @@ class _Chooser:
     ) -> None:
         require_classes(val)
         self._network, self._model, self._config, self._ctx = network, model, config, ctx
-        self._tokens = tokenise(val, model, ctx, config.max_length)
+        self.tokens = tokenise(val, model, ctx, config.max_length)
         self._gold = val.gold
-        self._file = ctx.scratch / "best.safetensors"
         self._best = (-1.0, 0.0)
+        self._weights: dict[str, torch.Tensor] = {}
         self.best_epoch = 0
         self.curve: list[dict[str, float | int]] = []
 
@@ -189,7 +212,7 @@ class _Chooser:
         """Accuracy and cross-entropy on gold; higher accuracy wins, then lower cross-entropy."""
         logits = predict_logits(
             self._network,
-            self._tokens,
+            self.tokens,
             self._ctx,
             dtype=self._model.dtype,
             budget=self._config.label_tokens,
@@ -202,22 +225,62 @@ class _Chooser:
         self.curve.append({"epoch": epoch, "accuracy": accuracy, "loss": xent})
         if (accuracy, -xent) > self._best:
             self._best, self.best_epoch = (accuracy, -xent), epoch
-            if epoch < self._config.epochs:  # the last one is in the network already
-                self._ctx.scratch.mkdir(parents=True, exist_ok=True)
-                save_file({n: p.detach().cpu() for n, p in self._trained()}, self._file)
+            last = epoch == self._config.epochs  # it is in the network already
+            self._weights = (
+                {} if last else {n: p.detach().cpu().clone() for n, p in self._trained()}
+            )
 
     def restore_best(self) -> list[dict[str, float | int]]:
         """Put the best weights back and return the curve."""
-        if self.best_epoch < self._config.epochs:
-            best = load_file(self._file)
+        if self._weights:
             with torch.no_grad():
                 for name, parameter in self._trained():
-                    parameter.copy_(best[name])
-        self._file.unlink(missing_ok=True)
+                    parameter.copy_(self._weights[name])
+        self._weights = {}
         return self.curve
+
+    def state_dict(self) -> dict[str, Any]:
+        """Curve, best epoch and its weights."""
+        return {
+            "best": list(self._best),
+            "best_epoch": self.best_epoch,
+            "curve": [dict(point) for point in self.curve],
+            "weights": self._weights,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up what :meth:`state_dict` gave."""
+        accuracy, minus_xent = state["best"]
+        self._best = (accuracy, minus_xent)
+        self.best_epoch, self.curve = int(state["best_epoch"]), list(state["curve"])
+        self._weights = dict(state["weights"])
 
     def _trained(self) -> list[tuple[str, torch.nn.Parameter]]:
         return [(n, p) for n, p in self._network.named_parameters() if p.requires_grad]
+
+
+def _occurring(network: PooledClassifier, *tokens: Tokens | None) -> npt.NDArray[np.bool_]:
+    occurring = np.zeros(_vocabulary(network), dtype=np.bool_)
+    for each in tokens:
+        if each is not None:
+            occurring[each.flat] = True
+    return occurring
+
+
+def _identity(
+    rows: TrainingRows, config: TrainingConfig, model: HFModel, ctx: Context
+) -> dict[str, Any]:
+    """What a checkpoint must have been made from to be of use here."""
+    h = hashlib.sha256()
+    for array in (rows.tokens.flat, rows.tokens.offsets, rows.labels, rows.weights):
+        h.update(np.ascontiguousarray(array).data)
+    return {
+        "data": h.hexdigest(),
+        "config": config.model_dump(mode="json"),
+        "model": model.config.model_dump(mode="json"),
+        "dtype": str(model.dtype),
+        "seed": ctx.seed,
+    }
 
 
 def _new_network(

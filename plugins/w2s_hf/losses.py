@@ -19,9 +19,11 @@ class Loss(Protocol):
 
     Attributes:
         wants_preview: whether :meth:`begin_step` needs the predictions on the whole batch.
+        wants_history: whether :meth:`end_step` is to be called.
     """
 
     wants_preview: bool
+    wants_history: bool
 
     def begin_step(
         self, fraction: float, preview: torch.Tensor | None, labels: torch.Tensor
@@ -54,6 +56,7 @@ class Xent:
     """
 
     wants_preview = False
+    wants_history = False
 
     def begin_step(
         self, fraction: float, preview: torch.Tensor | None, labels: torch.Tensor
@@ -99,6 +102,7 @@ class Logconf:
             )
         self.config = config
         self.wants_preview = config.threshold == "batch"
+        self.wants_history = config.threshold == "buffer"
         self.alpha = 0.0
         self.bias = torch.zeros(classes, dtype=torch.float64)
         self._log_probs = torch.zeros(0, classes, dtype=torch.float64)
@@ -127,9 +131,7 @@ class Logconf:
         return torch.nn.functional.one_hot(shifted.argmax(-1), shifted.shape[-1])
 
     def end_step(self, log_probs: torch.Tensor, labels: torch.Tensor) -> None:
-        """Put the step's predictions into the buffer, if one is kept, and let the oldest go."""
-        if self.config.threshold == "batch":
-            return
+        """Put the step's predictions into the buffer and let the oldest go."""
         size = self.config.buffer_size
         self._log_probs = torch.cat([self._log_probs, _double(log_probs)])[-size:]
         self._labels = torch.cat([self._labels, _double(labels)])[-size:]

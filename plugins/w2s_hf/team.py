@@ -69,10 +69,6 @@ class Team:
         context: AbstractContextManager[Any] = self._accelerator.no_sync(network)
         return context
 
-    def clip(self, network: nn.Module, norm: float) -> None:
-        """Cut the gradient to ``norm``."""
-        self._accelerator.clip_grad_norm_(network.parameters(), norm)
-
     def wait(self) -> None:
         """Until every process is here."""
         self._accelerator.wait_for_everyone()

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from w2s_hf.batches import epoch_batches, micro_batches, steps_per_epoch
+from w2s_hf.checkpoint import Checkpoints, random_state, restore_random_state
 from w2s_hf.config import TrainingConfig
 from w2s_hf.losses import Loss
 from w2s_hf.network import PooledClassifier
@@ -34,34 +34,62 @@ class TrainingRows:
     weights: npt.NDArray[np.float64]
 
 
+class Watcher(Protocol):
+    """What happens between epochs; its state goes into checkpoints."""
+
+    def after_epoch(self, epoch: int) -> None:
+        """``epoch`` epochs are finished."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and plain containers only."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up what :meth:`state_dict` gave."""
+
+
 @dataclass
 class TrainState:
     """Everything the next step depends on besides data, config and seed.
 
-    Batches are a function of seed and epoch, the learning rate is one of the step, so there is no
-    generator or scheduler to keep.
+    Batches are a function of seed and epoch and the learning rate is one of the step, so sampler
+    and schedule are restored with the step alone.
     """
 
-    network: torch.nn.Module
+    network: PooledClassifier
     optimizer: Any
     loss: Loss
+    watcher: Watcher | None
+    device: torch.device
     step: int = 0
+    epochs_watched: int = 0
+    tokens: int = 0
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain containers only; loads with ``weights_only=True``."""
         return {
-            "network": self.network.state_dict(),
+            "network": {n: p.detach() for n, p in _trained(self.network)},
             "optimizer": self.optimizer.state_dict(),
             "loss": self.loss.state_dict(),
-            "step": self.step,
+            "watcher": self.watcher.state_dict() if self.watcher else {},
+            "random": random_state(self.device),
+            "counts": {name: getattr(self, name) for name in _COUNTS},
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from what :meth:`state_dict` gave."""
-        self.network.load_state_dict(state["network"])
+        with torch.no_grad():
+            for name, parameter in _trained(self.network):
+                parameter.copy_(state["network"][name])
         self.optimizer.load_state_dict(state["optimizer"])
         self.loss.load_state_dict(state["loss"])
-        self.step = int(state["step"])
+        if self.watcher:
+            self.watcher.load_state_dict(state["watcher"])
+        restore_random_state(state["random"], self.device)
+        for name in _COUNTS:
+            setattr(self, name, int(state["counts"][name]))
+
+
+_COUNTS = ("step", "epochs_watched", "tokens")
 
 
 def train(
@@ -73,9 +101,10 @@ def train(
     team: Team,
     *,
     dtype: torch.dtype,
-    after_epoch: Callable[[int], None] | None = None,
+    watcher: Watcher | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> None:
-    """Train ``network`` in place.
+    """Train ``network`` in place, from the latest checkpoint if there is one.
 
     The gradient of a step is that of Σ weight·loss over the batch divided by the number of its
     rows, whatever the micro-batches and the number of processes. The network stays in eval mode:
@@ -84,7 +113,8 @@ def train(
     Args:
         network: on ``team.device``; what is trained of it is float32.
         dtype: bfloat16 runs the body under autocast; float32 does not.
-        after_epoch: called with the number of finished epochs.
+        watcher: told after every epoch.
+        checkpoints: where the state is kept; None keeps none.
 
     Raises:
         ModelError: the loss is not finite.
@@ -96,12 +126,20 @@ def train(
     groups = parameter_groups(network, config)
     optimizer = torch.optim.AdamW(groups, weight_decay=config.weight_decay, fused=True)
     wrapped, prepared = team.prepare(network.eval(), optimizer)
-    state = TrainState(wrapped, prepared, loss)
-    total = steps_per_epoch(len(lengths), config.batch_size) * config.epochs
+    state = TrainState(network, optimizer, loss, watcher, team.device)
+    each_epoch = steps_per_epoch(len(lengths), config.batch_size)
+    total = each_epoch * config.epochs
+    if checkpoints and (found := checkpoints.load()) is not None:
+        state.load_state_dict(found)
+        ctx.count("resumed_at_step", state.step)
+        ctx.count("train_tokens", state.tokens)
+    team.wait()
 
     with ctx.progress(total, "train") as bar:
-        for epoch in range(config.epochs):
-            for batch in epoch_batches(lengths, config.batch_size, ctx.seed, epoch):
+        bar.advance(state.step)
+        for epoch in range(state.epochs_watched, config.epochs):
+            batches = epoch_batches(lengths, config.batch_size, ctx.seed, epoch)
+            for batch in batches[state.step - epoch * each_epoch :]:
                 mine, counted = team.share(batch)
                 row_weights = weights[mine] * torch.from_numpy(counted).to(team.device)
                 parts = micro_batches(lengths[mine], config.micro_batch_size)
@@ -125,22 +163,52 @@ def train(
                         part_loss = each.sum() / len(batch)
                         team.backward(part_loss)
                     batch_loss += part_loss.detach()
-                    seen.append(torch.log_softmax(logits.detach(), dim=-1))
+                    if loss.wants_history:
+                        seen.append(torch.log_softmax(logits.detach(), dim=-1))
 
-                team.clip(wrapped, config.max_grad_norm)
+                clip_in_step(optimizer, config.max_grad_norm)
                 factor = lr_factor(state.step, total, config.warmup, config.schedule)
-                for group in prepared.param_groups:
+                for group in optimizer.param_groups:
                     group["lr"] = group["highest_lr"] * factor
                 prepared.step()
                 prepared.zero_grad(set_to_none=True)
-                loss.end_step(team.gather(torch.cat(seen), len(batch)), labels[batch])
+                if loss.wants_history:
+                    loss.end_step(team.gather(torch.cat(seen), len(batch)), labels[batch])
 
                 state.step += 1
-                ctx.count("train_tokens", int(lengths[batch].sum()))
+                step_tokens = int(lengths[batch].sum())
+                state.tokens += step_tokens
+                ctx.count("train_tokens", step_tokens)
                 read = state.step % NOTE_EVERY == 0 or state.step == total
                 bar.advance(1, note=_note(batch_loss, state.step) if read else "")
-            if after_epoch is not None:
-                after_epoch(epoch + 1)
+                if checkpoints and team.is_main and checkpoints.due():
+                    checkpoints.save(state.state_dict())
+            if watcher is not None:
+                watcher.after_epoch(epoch + 1)
+            state.epochs_watched = epoch + 1
+            more = epoch + 1 < config.epochs
+            if more and checkpoints and team.is_main and checkpoints.due(epoch_ended=True):
+                checkpoints.save(state.state_dict())
+
+
+def clip_in_step(optimizer: torch.optim.Optimizer, norm: float) -> None:
+    """Let the optimizer's next step see gradients cut to ``norm``.
+
+    The fused kernel divides by a scale while it reads the gradients; multiplying them beforehand,
+    as ``clip_grad_norm_`` does, is one more walk through memory.
+    """
+    gradients = [p.grad for g in optimizer.param_groups for p in g["params"] if p.grad is not None]
+    length = torch.nn.utils.get_total_norm(gradients)
+    if length.device.type not in ("cpu", "cuda"):  # kernels that ignore a scale
+        torch.nn.utils.clip_grads_with_norm_(
+            (p for g in optimizer.param_groups for p in g["params"]), norm, length
+        )
+        return
+    optimizer.grad_scale = torch.clamp((length + 1e-6) / norm, min=1.0)  # type: ignore[attr-defined]
+
+
+def _trained(network: PooledClassifier) -> list[tuple[str, torch.nn.Parameter]]:
+    return [(n, p) for n, p in network.named_parameters() if p.requires_grad]
 
 
 def parameter_groups(network: PooledClassifier, config: TrainingConfig) -> list[dict[str, Any]]:
