@@ -15,6 +15,8 @@ TOY = Path(__file__).parent / "toy_plugin"
 SHARED = Path(__file__).parents[1].parent / "shared"
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+# Small stages run faster in one process; tests of side-by-side stages ask for them.
+os.environ["W2S_JOBS"] = "1"
 # The toy plugin is found as any installed distribution is: by its metadata on the path.
 sys.path.insert(0, str(TOY))
 os.environ["PYTHONPATH"] = os.pathsep.join([str(TOY), os.environ.get("PYTHONPATH", "")])

@@ -7,7 +7,7 @@ comes through :class:`Context`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +35,7 @@ class Context(Protocol):
         seed: derived from the recipe's seed, stage kind, role, member and round. Take every
             random number from a generator seeded with it, never from a global one.
         stage: readable name of the stage, for messages.
+        key: store key of what the stage makes; empty outside a run.
         out: folder whose content becomes the stage's artefact when the call returns.
         scratch: private folder that survives a kill and is deleted on commit: checkpoints.
         threads: CPU threads this stage may use.
@@ -43,6 +44,7 @@ class Context(Protocol):
 
     seed: int
     stage: str
+    key: str
     out: Path
     scratch: Path
     threads: int
@@ -54,12 +56,15 @@ class Context(Protocol):
     def path(self, ref: ModelRef) -> Path:
         """The folder that holds a reference's files."""
 
-    def shared(self, key: str, build: Callable[[], T], *, nbytes: int = 0) -> T:
+    def shared(
+        self, key: str, build: Callable[[], T], *, nbytes: int = 0, needs: Collection[str] = ()
+    ) -> T:
         """An object kept between the stages of one process, such as a loaded model.
 
         ``key`` must name content (a fingerprint, a store key), never a path. The object must not
         be changed by its users. It is let go, least recently used first, when memory is short;
-        ``nbytes`` is its size as far as known.
+        ``nbytes`` is its size as far as known. ``needs`` are model fingerprints and store keys: once
+        no stage of the plan has one of them left to read, the object is let go too.
         """
 
     def progress(self, total: int, label: str) -> AbstractContextManager[Progress]:
@@ -285,10 +290,19 @@ class EventSink(Protocol):
 
 @runtime_checkable
 class Executor(Protocol):
-    """How a stage's process is started; nothing else."""
+    """How a stage's process is started; nothing else.
+
+    Attributes:
+        side_by_side: whether :meth:`run` may be called from several threads at once.
+    """
+
+    side_by_side: bool
 
     def run(self, job: StageJob, on_event: EventSink) -> StageOutcome:
         """Run to the end. KeyboardInterrupt must stop the stage and pass on."""
 
+    def release(self, names: Collection[str]) -> None:
+        """No later stage needs these: see ``needs`` of :meth:`Context.shared`."""
+
     def close(self) -> None:
-        """Let go of processes and loaded models."""
+        """Stop what runs, in whatever thread, and let go of processes and loaded models."""

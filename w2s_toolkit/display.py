@@ -84,7 +84,7 @@ class Lines:
 
 
 class Bars:
-    """One bar for the run, one for the running stage, finished stages above them."""
+    """One bar for the run, one for each running stage, finished stages above them."""
 
     def __init__(self, total: int) -> None:
         from rich.console import Console
@@ -107,7 +107,7 @@ class Bars:
             transient=True,
         )
         self._run = self._progress.add_task("run", total=total, note="")
-        self._stage: Any = None
+        self._bars: dict[str, Any] = {}
         self._cached = 0
         self._progress.start()
 
@@ -115,10 +115,11 @@ class Bars:
         """See :class:`Display`."""
         kind = event["event"]
         if kind == "stage_started":
-            self._stage = self._progress.add_task(_escape(event["stage"]), total=None, note="")
-        elif kind == "progress" and self._stage is not None:
+            bar = self._progress.add_task(_escape(event["stage"]), total=None, note="")
+            self._bars[event["stage"]] = bar
+        elif kind == "progress" and event["stage"] in self._bars:
             self._progress.update(
-                self._stage,
+                self._bars[event["stage"]],
                 completed=event["done"],
                 total=event["total"] or None,
                 note=_escape(f"{event['label']} {event['note']}"),
@@ -138,9 +139,9 @@ class Bars:
             self._console.print(f"  [dim]{self._cached} cached[/]")
 
     def _finished(self, event: Mapping[str, Any]) -> None:
-        if self._stage is not None:
-            self._progress.remove_task(self._stage)
-            self._stage = None
+        bar = self._bars.pop(event["stage"], None)
+        if bar is not None:
+            self._progress.remove_task(bar)
         if event["status"] in ("ran", "cached"):
             self._progress.advance(self._run)
         if event["status"] == "cached":

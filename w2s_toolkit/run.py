@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from w2s_toolkit.digest import hash_of
 from w2s_toolkit.display import Display, make_display
 from w2s_toolkit.engine import Engine
-from w2s_toolkit.errors import StoreError, W2SError
+from w2s_toolkit.errors import StoreError, UsageError, W2SError
 from w2s_toolkit.plan.export import plan_json, plan_recipe
 from w2s_toolkit.plan.graph import Graph
 from w2s_toolkit.plan.planner import Plan
@@ -24,6 +24,13 @@ from w2s_toolkit.recipe.load import Recipe
 from w2s_toolkit.registry import Registry
 from w2s_toolkit.rundir import RunDir, environment
 from w2s_toolkit.store import Store
+from w2s_toolkit.threads import (
+    assign_threads,
+    calm_openmp,
+    check_jobs,
+    default_jobs,
+    default_threads,
+)
 
 if TYPE_CHECKING:
     from w2s_toolkit.contracts import Executor
@@ -52,30 +59,50 @@ def run_recipe(
     *,
     store: Path,
     runs: Path,
-    executor: str = "inprocess",
+    executor: str | None = None,
     threads: int | None = None,
+    jobs: int | None = None,
     quiet: bool = False,
 ) -> Outcome:
     """Plan and run a recipe, and write its run directory.
+
+    Args:
+        executor: how stages are started; None: ``inprocess`` for one at a time, else ``workers``.
+        threads: CPU threads of all running stages together; None: what the machine has.
+        jobs: stages side by side; None: what machine and graph have room for.
 
     Errors of stages and interruptions end up in the outcome, with everything finished kept.
 
     Raises:
         RecipeError: the recipe cannot be planned.
         RegistryError: no such executor.
-        UsageError: the run directory cannot be made.
+        UsageError: the run directory cannot be made, or ``jobs`` does not fit threads or executor.
         StoreError: the store cannot be written.
     """
     started = time.perf_counter()
     place = Store(store)
     place.prepare()
-    runner = _executor(registry, executor)
+    os.environ.update(calm_openmp(os.environ))
     plan = plan_recipe(recipe, place)
+    threads = threads or default_threads()
+    if jobs is None:
+        alone = executor is not None and not _executor(registry, executor).side_by_side
+        jobs = 1 if alone else default_jobs(plan.graph, threads)
+    check_jobs(jobs, threads)
+    assign_threads(plan.graph, threads, jobs)
+    name = executor or ("inprocess" if jobs == 1 else "workers")
+    runner = _executor(registry, name)
+    if jobs > 1 and not runner.side_by_side:
+        raise UsageError(
+            f"executor {name!r} runs one stage at a time, not {jobs}",
+            next_step="leave out --executor, or set --jobs 1",
+        )
     folder = RunDir.create(runs, recipe.name, hash_of(sorted(plan.graph.stages)))
     display = make_display(len(plan.graph), quiet=quiet)
     run = _Run(registry, folder, display, recipe, len(plan.graph))
-    engine = Engine(place, runner, threads or default_threads(), run.on_event)
+    engine = Engine(place, runner, threads, run.on_event, jobs)
     _describe_run(folder, recipe, plan, registry)
+    folder.write_json("schedule.json", {"executor": name, "threads": threads, "jobs": jobs})
     place.add_run(folder.path)
     run.started()
     results: Mapping[str, Any] | None = None
@@ -109,15 +136,6 @@ def run_recipe(
         seconds=time.perf_counter() - started,
         error=error,
     )
-
-
-def default_threads() -> int:
-    """Threads of a stage: ``OMP_NUM_THREADS``, or one for each CPU this process may use."""
-    wanted = os.environ.get("OMP_NUM_THREADS", "")
-    if wanted.isdigit() and int(wanted) > 0:
-        return int(wanted)
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, usable or 1)
 
 
 def stage_usage(graph: Graph, store: Store) -> dict[str, Any]:

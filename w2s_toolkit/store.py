@@ -25,6 +25,8 @@ from filelock import FileLock, Timeout
 from w2s_toolkit.errors import StoreError
 
 MANIFEST = "manifest.json"
+THREADS = "threads"
+"""File of a scratch folder that says how many threads the stage was begun with."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,19 @@ class Object:
     def size(self) -> int:
         """Bytes of all its files."""
         return sum(int(f["size"]) for f in self.manifest["files"].values())
+
+
+class KeyLock:
+    """A key of the store, held until :meth:`release`."""
+
+    def __init__(self, lock: FileLock, owner: Path) -> None:
+        self._lock, self._owner = lock, owner
+
+    def release(self) -> None:
+        """Let others have the key."""
+        with contextlib.suppress(OSError):
+            self._owner.unlink()
+        self._lock.release()
 
 
 class Store:
@@ -114,11 +129,12 @@ class Store:
             path.mkdir(parents=True)
         return path
 
-    def scratch(self, key: str) -> Path:
+    def scratch(self, key: str, threads: int) -> Path:
         """A private folder that survives a kill: checkpoints. It goes when the object is committed."""
         path = self.root / "scratch" / key
         with _explained(self.root):
             path.mkdir(parents=True, exist_ok=True)
+            (path / THREADS).write_text(str(threads))
         return path
 
     def commit(self, key: str, workspace: Path, manifest: Mapping[str, Any]) -> Object:
@@ -151,31 +167,49 @@ class Store:
         """Remove a workspace that will not be committed."""
         shutil.rmtree(workspace, ignore_errors=True)
 
-    @contextlib.contextmanager
-    def lock(self, key: str, on_wait: Callable[[str], None] | None = None) -> Iterator[None]:
-        """Hold the key: one process at a time makes an object. A dead holder's lock is free at once.
+    def try_lock(self, key: str) -> KeyLock | None:
+        """Take a key: one process at a time makes an object. None while another one holds it.
 
-        ``on_wait`` is called with the holder's description when the lock is taken.
+        A dead holder's lock is free at once.
         """
         folder = self.root / "locks"
         with _explained(self.root):
             folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / f"{key}.lock")
+            lock = FileLock(folder / f"{key}.lock", thread_local=False)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                return None
         owner = folder / f"{key}.owner"
+        with contextlib.suppress(OSError):
+            owner.write_text(f"process {os.getpid()} on {socket.gethostname()}")
+        return KeyLock(lock, owner)
+
+    @contextlib.contextmanager
+    def lock(self, key: str, on_wait: Callable[[str], None] | None = None) -> Iterator[None]:
+        """Hold a key, waiting for it if need be.
+
+        ``on_wait`` is called with the holder's description when the lock is taken.
+        """
+        held = self.try_lock(key)
+        if held is None and on_wait:
+            on_wait(self.holder(key))
+        while held is None:
+            time.sleep(0.05)
+            held = self.try_lock(key)
         try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            if on_wait:
-                on_wait(_text(owner) or "another run")
-            lock.acquire()
-        try:
-            with contextlib.suppress(OSError):
-                owner.write_text(f"process {os.getpid()} on {socket.gethostname()}")
             yield
         finally:
-            with contextlib.suppress(OSError):
-                owner.unlink()
-            lock.release()
+            held.release()
+
+    def holder(self, key: str) -> str:
+        """Who holds a key, as far as is known."""
+        return _text(self.root / "locks" / f"{key}.owner") or "another run"
+
+    def begun_with(self, key: str) -> int | None:
+        """CPU threads with which an interrupted stage was begun; None if none was."""
+        text = _text(self.root / "scratch" / key / THREADS)
+        return int(text) if text.isdigit() else None
 
     def objects(self) -> Iterator[Object]:
         """All objects, unverified, in no order."""

@@ -1,13 +1,17 @@
-"""One stage in one process: ``python -m w2s_toolkit.worker job.json``.
+"""Stages in a process of their own: ``python -m w2s_toolkit.worker [job.json]``.
 
-Events go to standard output, a JSON object a line, the last one being the outcome. Standard input
-is the leash: when it closes, the process that asked for the stage is gone, and so is this one.
+Without a file, jobs come on standard input, a JSON object a line: ``{"job": …}`` runs a stage,
+``{"release": […]}`` forgets what no later stage needs. Events go to standard output, a JSON object
+a line, the last one of a job being its outcome. Standard input is also the leash: when it closes,
+the process that asked for stages is gone, and so is this one.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import queue
 import signal
 import sys
 import threading
@@ -22,34 +26,54 @@ from w2s_toolkit.stages.shared import SharedObjects
 from w2s_toolkit.store import Store
 
 
-def read_job(path: Path) -> StageJob:
-    """Read a job file."""
-    raw = json.loads(path.read_text(encoding="utf-8"))
-    return StageJob(**{**raw, "component": tuple(raw["component"])})
+class Worker:
+    """Runs jobs one after the other; what they load stays for the next."""
+
+    def __init__(self) -> None:
+        # Libraries that print must not disturb the events: what they say goes to the log.
+        self._events = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
+        os.dup2(2, 1)
+        self._sending = threading.Lock()
+        self._registry, self._shared = Registry(), SharedObjects()
+        self._stores: dict[str, Store] = {}  # each remembers what it has verified
+
+    def send(self, event: Mapping[str, Any]) -> None:
+        """Report one event."""
+        with self._sending:
+            self._events.write(json.dumps(event) + "\n")
+
+    def run(self, raw: Mapping[str, Any]) -> int:
+        """Run a job and report; returns the exit code a process of its own would end with."""
+        job = StageJob(**{**raw, "component": tuple(raw["component"])})
+        store = self._stores.setdefault(job.store, Store(Path(job.store)))
+        outcome = run_job(job, self._registry, store, self._shared, self.send)
+        self.send({"event": "outcome", "error": outcome.error, "details": outcome.details})
+        return 1 if outcome.error else 0
+
+    def serve(self, inbox: queue.SimpleQueue[Any]) -> int:
+        """Do what messages ask until the leash is let go."""
+        while True:
+            message = inbox.get()
+            if "job" in message:
+                self.run(message["job"])
+            self._shared.release(message.get("release", ()))
 
 
-def main(path: str) -> int:
-    """Run the job and report; returns the exit code."""
-    # Libraries that print must not disturb the events: what they say goes to the log.
-    events = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
-    os.dup2(2, 1)
-    lock = threading.Lock()
-
-    def send(event: Mapping[str, Any]) -> None:
-        with lock:
-            events.write(json.dumps(event) + "\n")
-
+def main(arguments: list[str]) -> int:
+    """Run one job from a file, or jobs as they come."""
+    worker = Worker()
+    inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
     signal.signal(signal.SIGTERM, _stop)
-    threading.Thread(target=_leash, daemon=True).start()
-    job = read_job(Path(path))
-    outcome = run_job(job, Registry(), Store(Path(job.store)), SharedObjects(), send)
-    send({"event": "outcome", "error": outcome.error, "details": outcome.details})
-    return 1 if outcome.error else 0
+    threading.Thread(target=_listen, args=(inbox,), daemon=True).start()
+    if arguments:
+        return worker.run(json.loads(Path(arguments[0]).read_text(encoding="utf-8")))
+    return worker.serve(inbox)
 
 
-def _leash() -> None:
-    while os.read(0, 4096):
-        pass
+def _listen(inbox: queue.SimpleQueue[Any]) -> None:
+    with open(0, encoding="utf-8", closefd=False) as lines, contextlib.suppress(ValueError):
+        for line in lines:
+            inbox.put(json.loads(line))  # the last line may be half of one
     os.kill(os.getpid(), signal.SIGTERM)
     threading.Event().wait(2.0)
     os._exit(1)  # native code that does not come back to Python in time
@@ -62,9 +86,9 @@ def _stop(*_: Any) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2 or not Path(sys.argv[1]).is_file():
-        sys.exit("usage: python -m w2s_toolkit.worker JOB.json")
+    if len(sys.argv) > 2 or not all(Path(path).is_file() for path in sys.argv[1:]):
+        sys.exit("usage: python -m w2s_toolkit.worker [JOB.json]")
     try:
-        sys.exit(main(sys.argv[1]))
+        sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:
         sys.exit(130)

@@ -113,7 +113,7 @@ def fit_classifier(
         details |= {"curve": curve, "epoch": chooser.best_epoch if chooser else None}
     # Kept for the label stages of this process, which so need not read it from disk again.
     key = _shared_key(details["weights"], model)
-    ctx.shared(key, lambda: network, nbytes=weight_bytes(folder))
+    ctx.shared(key, lambda: network, nbytes=weight_bytes(folder), needs=[ctx.key])
     return ModelRef(
         component,
         folder=net.FOLDER,
@@ -151,7 +151,7 @@ def label_with(
         return network.requires_grad_(False).to(model.device)
 
     key = _shared_key(str(ref.details["weights"]), model)
-    network = ctx.shared(key, build, nbytes=weight_bytes(folder))
+    network = ctx.shared(key, build, nbytes=weight_bytes(folder), needs=[ref.key])
     tokens = tokenise(data, model, ctx, config.max_length)
     with out_of_memory(model.name, "label_tokens"):
         logits = predict_logits(network, tokens, ctx, dtype=model.dtype, budget=config.label_tokens)

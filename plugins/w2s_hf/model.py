@@ -94,6 +94,7 @@ class HFModel:
         return ctx.shared(
             f"hf-tokenizer:{self.fingerprint}",
             lambda: load_tokenizer(self.folder, self.name, code=code),
+            needs=[self.fingerprint],
         )
 
     def transformers_config(self, ctx: Context) -> Any:
@@ -102,6 +103,7 @@ class HFModel:
         return ctx.shared(
             f"hf-config:{self.fingerprint}",
             lambda: load_config(self.folder, self.name, code=code),
+            needs=[self.fingerprint],
         )
 
     def new_body(self, dtype: torch.dtype, folder: Path | None = None) -> Any:
@@ -131,7 +133,7 @@ class HFModel:
             return model.requires_grad_(False).to(self.device)
 
         name = f"hf-lm:{self.fingerprint}:{self.dtype}:{self.attention}:{self.device}"
-        return ctx.shared(name, build, nbytes=weight_bytes(self.folder))
+        return ctx.shared(name, build, nbytes=weight_bytes(self.folder), needs=[self.fingerprint])
 
 
 def weight_bytes(folder: Path) -> int:

@@ -92,7 +92,11 @@ def tokenise(data: Dataset, model: HFModel, ctx: Context, limit: int | None) -> 
     tokenizer = model.tokenizer(ctx)
     limit = length_limit(tokenizer, model.transformers_config(ctx), limit, model.config.max_length)
     name = f"hf-tokens:{model.fingerprint}:{_hash(texts, with_evidence)}:{limit}"
-    tokens = ctx.shared(name, lambda: _tokenise(tokenizer, texts, with_evidence, limit))
+    tokens = ctx.shared(
+        name,
+        lambda: _tokenise(tokenizer, texts, with_evidence, limit),
+        needs=[model.fingerprint],
+    )
     _report(tokens, model, ctx)
     return tokens
 

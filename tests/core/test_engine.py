@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -312,7 +313,7 @@ class _Recorder:
     """An executor that commits an empty artefact."""
 
     def __init__(self, store: Store) -> None:
-        self.store, self.ran = store, list[str]()
+        self.store, self.ran, self.released = store, list[str](), list[str]()
 
     def run(self, job: StageJob, on_event: Any) -> StageOutcome:
         work = self.store.workspace(job.key)
@@ -320,6 +321,11 @@ class _Recorder:
         self.store.commit(job.key, work, {"kind": job.kind, "parts": dict(job.parts)})
         self.ran.append(job.label)
         return StageOutcome(job.key, "it broke" if job.label == "bad" else "")
+
+    side_by_side = False
+
+    def release(self, names: Collection[str]) -> None:
+        self.released.extend(names)
 
     def close(self) -> None:
         return None

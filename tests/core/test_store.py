@@ -121,7 +121,7 @@ def test_an_unwritable_store_is_one_clear_error(tmp_path: Path) -> None:
 
 def test_leftovers_are_old_workspaces_and_scratch(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    work, scratch = store.workspace(KEY), store.scratch("cd" * 32)
+    work, scratch = store.workspace(KEY), store.scratch("cd" * 32, 1)
     assert store.leftovers() == []
     for path in (work, scratch):
         os.utime(path, (0, 0))

@@ -22,8 +22,18 @@ from w2s_toolkit.cli.options import (
 @set_option
 @store_option
 @runs_option
-@click.option("--executor", default="inprocess", show_default=True, help="How stages are started.")
-@click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads of a stage.")
+@click.option("--executor", help="How stages are started; see 'w2s plugins ls'.")
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 1024),
+    help="CPU threads in all, shared by stages that run side by side.",
+)
+@click.option(
+    "--jobs",
+    "-j",
+    type=click.IntRange(1, 256),
+    help="Stages side by side. Unless given: $W2S_JOBS, or one a GPU, or one for two threads.",
+)
 @click.option("--quiet", "-q", is_flag=True, help="No progress, only the result.")
 @json_option
 def run(
@@ -31,8 +41,9 @@ def run(
     overrides: tuple[str, ...],
     store: Path,
     runs: Path,
-    executor: str,
+    executor: str | None,
     threads: int | None,
+    jobs: int | None,
     quiet: bool,
     as_json: bool,
 ) -> int:
@@ -46,7 +57,8 @@ def run(
 
     registry = Registry()
     registry.check_hook_names()
-    registry.get("executors", executor)
+    if executor is not None:
+        registry.get("executors", executor)
     loaded = load_recipe(find_recipe(recipe, registry), registry, overrides)
 
     from w2s_toolkit.run import run_recipe
@@ -58,6 +70,7 @@ def run(
         runs=runs,
         executor=executor,
         threads=threads,
+        jobs=jobs,
         quiet=quiet,
     )
     if outcome.status == "done" and outcome.results is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from w2s_toolkit.contracts import EventSink, StageJob, StageOutcome
@@ -14,6 +15,8 @@ from w2s_toolkit.store import Store
 class InProcess:
     """See :class:`~w2s_toolkit.contracts.Executor`."""
 
+    side_by_side = False
+
     def __init__(self, config: ExecutorConfig) -> None:
         self._registry = Registry()
         self._shared = SharedObjects()
@@ -25,6 +28,10 @@ class InProcess:
 
         store = self._stores.setdefault(job.store, Store(Path(job.store)))
         return run_job(job, self._registry, store, self._shared, on_event)
+
+    def release(self, names: Collection[str]) -> None:
+        """Let go of models no later stage needs."""
+        self._shared.release(names)
 
     def close(self) -> None:
         """Let go of all loaded models."""

@@ -25,3 +25,10 @@ def w2s_executors() -> Iterable[Component]:
         "1",
         "Each stage runs in a process of its own.",
     )
+    yield Component(
+        "workers",
+        "w2s_toolkit.executors.workers:Workers",
+        config,
+        "1",
+        "Stages run side by side in processes that stay and share loaded models.",
+    )

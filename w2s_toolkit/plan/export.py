@@ -33,6 +33,7 @@ def plan_json(plan: Plan, **more: Mapping[str, Any]) -> dict[str, Any]:
                 "component": "/".join(c for c in s.component if c),
                 "inputs": dict(s.inputs),
                 "cells": sorted(s.cells),
+                "threads": s.threads,
                 "pending": s.expand is not None,
                 **{name: values[s.key] for name, values in more.items() if s.key in values},
             }

@@ -25,6 +25,7 @@ class Stage:
         role: ``task``, ``supervisor``, ``student``, ``strong_ceiling`` …
         component: kind and name in the registry; ("", "") for stages of the core.
         config, models, inputs, args, seed: see :class:`~w2s_toolkit.contracts.StageJob`.
+        threads: CPU threads, see :mod:`w2s_toolkit.threads`; not in the key.
         cells: indices of the matrix cells that need it.
         expand: for a decision stage: makes the stages that depend on what it decided, from the
             folder of its artefact. They are added to the graph when it is done.
@@ -40,6 +41,7 @@ class Stage:
     inputs: Mapping[str, str] = field(default_factory=dict)
     args: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
+    threads: int = 1
     cells: set[int] = field(default_factory=set)
     expand: Callable[[Path], list[Stage]] | None = None
     key: str = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,7 +28,7 @@ class StageContext:
     """Context of one stage.
 
     Args:
-        seed, stage, out, scratch, threads: see the Protocol.
+        seed, stage, key, out, scratch, threads: see the Protocol.
         models: model components by the name the config uses for them.
         folder_of: store key -> folder of a committed artefact.
         shared: objects kept between stages.
@@ -42,6 +42,7 @@ class StageContext:
         *,
         seed: int = 0,
         stage: str = "",
+        key: str = "",
         out: Path,
         scratch: Path,
         threads: int = 1,
@@ -54,6 +55,7 @@ class StageContext:
     ) -> None:
         self.seed = seed
         self.stage = stage
+        self.key = key
         self.out = out
         self.scratch = scratch
         self.threads = threads
@@ -82,9 +84,11 @@ class StageContext:
         base = self._folder_of(ref.key) if ref.key and self._folder_of else self.out
         return base / ref.folder
 
-    def shared(self, key: str, build: Callable[[], T], *, nbytes: int = 0) -> T:
+    def shared(
+        self, key: str, build: Callable[[], T], *, nbytes: int = 0, needs: Collection[str] = ()
+    ) -> T:
         """See :meth:`Context.shared`."""
-        return self._shared.get(key, build, nbytes)
+        return self._shared.get(key, build, nbytes, needs)
 
     @contextmanager
     def progress(self, total: int, label: str) -> Iterator[ProgressEvents]:

@@ -69,8 +69,9 @@ def _context(
     return StageContext(
         seed=job.seed,
         stage=job.label,
+        key=job.key,
         out=workspace,
-        scratch=store.scratch(job.key) if job.kind in ("fit", "train") else workspace,
+        scratch=store.scratch(job.key, job.threads) if job.kind in ("fit", "train") else workspace,
         threads=job.threads,
         models={name: _model(registry, model) for name, model in job.models.items()},
         folder_of=lambda key: store.open(key).path,

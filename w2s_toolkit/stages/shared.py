@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, TypeVar, cast
 
 import psutil
@@ -28,23 +28,27 @@ class SharedObjects:
     ) -> None:
         self._reserve = reserve
         self._available = available or _memory
-        self._objects: OrderedDict[str, tuple[Any, int]] = OrderedDict()
+        self._objects: OrderedDict[str, tuple[Any, frozenset[str]]] = OrderedDict()
 
-    def get(self, key: str, build: Callable[[], T], nbytes: int = 0) -> T:
-        """The object under ``key``, built if it is not there."""
+    def get(
+        self, key: str, build: Callable[[], T], nbytes: int = 0, needs: Collection[str] = ()
+    ) -> T:
+        """The object under ``key``, built if it is not there; see :meth:`Context.shared`."""
         if key in self._objects:
             self._objects.move_to_end(key)
             return cast(T, self._objects[key][0])
         self.make_room(nbytes)
         value = build()
-        self._objects[key] = (value, nbytes)
+        self._objects[key] = (value, frozenset(needs))
         return value
 
-    def put(self, key: str, value: Any, nbytes: int = 0) -> None:
-        """Keep an object that already exists, such as a model just trained."""
-        self.make_room(0)
-        self._objects[key] = (value, nbytes)
-        self._objects.move_to_end(key)
+    def release(self, names: Collection[str]) -> None:
+        """Forget objects that need one of ``names``."""
+        unused = [key for key, (_, needs) in self._objects.items() if not needs.isdisjoint(names)]
+        for key in unused:
+            del self._objects[key]
+        if unused:
+            gc.collect()
 
     def make_room(self, nbytes: int) -> None:
         """Drop objects until ``nbytes`` fit beside the reserve, or none is left."""
