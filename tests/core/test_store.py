@@ -123,7 +123,7 @@ def test_leftovers_are_old_workspaces_and_scratch(tmp_path: Path) -> None:
     store = Store(tmp_path)
     work, scratch = store.workspace(KEY), store.scratch("cd" * 32, 1)
     assert store.leftovers() == []
-    for path in (work, scratch):
+    for path in (work, *scratch.iterdir(), scratch):
         os.utime(path, (0, 0))
     assert set(store.leftovers()) == {work, scratch}
 

@@ -1,6 +1,19 @@
 """Registration: light."""
 
+from toy_w2s import faults
 from w2s_toolkit import Component, hookimpl
+
+faults.install()
+
+
+@hookimpl
+def w2s_stage_started(stage):
+    faults.now_in(stage["kind"])
+
+
+@hookimpl
+def w2s_stage_finished(stage):
+    faults.now_in("")
 
 
 @hookimpl
