@@ -75,7 +75,7 @@ def make_plan(recipe: Recipe, digests: Digests) -> Plan:
         RecipeError: a model's weights or an input file cannot be identified.
     """
     plan = Plan(recipe)
-    identities = _Identities(digests)
+    identities = Identities(digests)
     groups: dict[str, list[_PlannedCell]] = {}
     for index, cell in enumerate(recipe.cells):
         planned = _PlannedCell(plan, index, cell, identities)
@@ -90,7 +90,7 @@ def make_plan(recipe: Recipe, digests: Digests) -> Plan:
     return plan
 
 
-class _Identities:
+class Identities:
     """Key parts of configs and models, computed once for equal configs."""
 
     def __init__(self, digests: Digests) -> None:
@@ -142,7 +142,7 @@ class _Identities:
 
 
 class _PlannedCell:
-    def __init__(self, plan: Plan, index: int, cell: Cell, identities: _Identities) -> None:
+    def __init__(self, plan: Plan, index: int, cell: Cell, identities: Identities) -> None:
         self.plan, self.index, self.cell = plan, index, cell
         self._ids = identities
         self.splits: dict[str, str] = {}
