@@ -1,7 +1,7 @@
-"""Stages in a process of their own, watched or killed: ``python -m w2s_toolkit.testing.probe ORDER.json``.
+"""Stages in a process of their own, which then kills itself: ``python -m w2s_toolkit.testing.probe REQUEST.json``.
 
 Every use a component makes of its context, and the commit of every artefact, is a tick. Ticks do
-not depend on time, so a process can be killed at the same point again.
+not depend on time, so a stage can be killed at a point in its middle that is found again.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ T = TypeVar("T")
 class Ticks:
     """Counts ticks and ends the process at one of them."""
 
-    def __init__(self, kill_at: int | None) -> None:
-        self.number, self._kill_at = 0, kill_at
+    def __init__(self) -> None:
+        self.number, self.kill_at = 0, 0
 
     def tick(self) -> None:
         """One more."""
         self.number += 1
-        if self.number == self._kill_at:
+        if self.number == self.kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -46,25 +46,35 @@ def order(jobs: Sequence[StageJob], store: Path) -> dict[str, Any]:
 
 
 def main(path: Path) -> None:
-    """Run the orders of a file and write what came of them to its ``out``."""
+    """Run the orders of a file, write what came of them to its ``out``, and be killed in ``kill``.
+
+    ``kill`` is an order whose one stage also came first in the last of ``orders``, which tells
+    how many ticks it has; ``luck`` chooses one of the last three quarters of them.
+    """
     raw = json.loads(path.read_text(encoding="utf-8"))
-    ticks = Ticks(raw["kill_at"])
+    ticks = Ticks()
     run: Any = import_module("w2s_toolkit.stages.run")
     run.StageContext = _watched(ticks)
     registry = registry_with_standins()
-    answers = []
-    for wanted in raw["orders"]:
-        store = _WatchedStore(Path(wanted["store"]), ticks)
-        shared = SharedObjects()
+
+    def carry_out(wanted: Any) -> list[dict[str, Any]]:
+        store, shared = _WatchedStore(Path(wanted["store"]), ticks), SharedObjects()
         outcomes = []
         for item in wanted["jobs"]:
             job = StageJob(**{**item, "component": tuple(item["component"])})
-            before = ticks.number
             job = replace(job, store=wanted["store"])
+            ticks.number = 0
             outcome = run.run_job(job, registry, store, shared, lambda event: None)
-            outcomes.append({**asdict(outcome), "ticks": ticks.number - before})
-        answers.append(outcomes)
-    Path(raw["out"]).write_text(json.dumps(answers), encoding="utf-8")
+            outcomes.append({**asdict(outcome), "ticks": ticks.number})
+        return outcomes
+
+    answers = [carry_out(wanted) for wanted in raw["orders"]]
+    total = int(answers[-1][0]["ticks"])
+    ticks.kill_at = total - raw["luck"] % max(1, total * 3 // 4)
+    answer = {"outcomes": answers, "kill_at": ticks.kill_at, "ticks": total}
+    Path(raw["out"]).write_text(json.dumps(answer), encoding="utf-8")
+    if not any(outcome["error"] for outcomes in answers for outcome in outcomes):
+        carry_out(raw["kill"])
 
 
 class _WatchedStore(Store):

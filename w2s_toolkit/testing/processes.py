@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -41,32 +42,25 @@ def start(module: str, request: Mapping[str, Any], folder: Path) -> tuple[int, A
 
 
 def probe(
-    orders: Sequence[Mapping[str, Any]], folder: Path, kill_at: int | None = None
-) -> list[list[dict[str, Any]]]:
-    """Run orders in one new process; see :mod:`w2s_toolkit.testing.probe`.
+    orders: Sequence[Mapping[str, Any]], kill: Mapping[str, Any], luck: int, folder: Path
+) -> dict[str, Any]:
+    """Run orders in one new process that is killed in the last of them.
 
-    With ``kill_at`` the process must end by SIGKILL, and the answer is empty.
+    See :func:`w2s_toolkit.testing.probe.main`. The answer holds ``kill_at`` and ``ticks``, and
+    ``killed``, whether the process came to its end.
     """
-    code, answer, errors = start("probe", {"orders": orders, "kill_at": kill_at}, folder)
-    if kill_at is not None:
-        if code != -9:
-            breach(
-                f"a stage takes the same steps every time, so step {kill_at} comes again",
-                f"the process ended with exit code {code} before that step\n{errors}",
-                "let what is done depend on config, data and ctx.seed alone",
-            )
-        return []
-    if code != 0 or answer is None:
+    code, answer, errors = start("probe", {"orders": orders, "kill": kill, "luck": luck}, folder)
+    if answer is None:
         breach(
             "the stages run in a process of their own",
             f"exit code {code}\n{errors}",
             "keep nothing in globals that another process does not have",
         )
-    for outcome in (o for outcomes in answer for o in outcomes):
+    for outcome in (o for outcomes in answer["outcomes"] for o in outcomes):
         if outcome["error"]:
             breach(
                 "the stages run in a process of their own as they do here",
                 f"{outcome['error']}\n{outcome['details']}",
                 "keep all that is needed in the files below ctx.out and in the reference",
             )
-    return answer  # type: ignore[no-any-return]
+    return {**answer, "killed": code == -signal.SIGKILL}

@@ -8,7 +8,7 @@ import random
 import shutil
 import sys
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -74,8 +74,9 @@ class StageContract(ComponentContract):
 
     def test_another_process_gives_the_same_files(self, bench: Bench) -> None:
         """A new process with another hash seed writes the same bytes for the same seed."""
-        made = self.undisturbed(bench)[1]
-        for job, here, there in zip(self.jobs(bench), made, self._elsewhere(bench), strict=True):
+        anew = self._elsewhere(bench).anew
+        for job, here in zip(self.jobs(bench), self.undisturbed(bench)[1], strict=True):
+            there = read_made(anew, job.key)
             if differing := unequal_files(here.files, there.files):
                 breach(
                     "the same config, inputs and seed give the same files in any process",
@@ -87,9 +88,7 @@ class StageContract(ComponentContract):
     def test_what_was_made_can_be_used_in_another_process(self, bench: Bench) -> None:
         """The last stage gives the same answer from the artefacts of the others, read from disk."""
         made = self.undisturbed(bench)[1]
-        self._elsewhere(bench)
-        store: Store = bench.once("read store", bench.store)
-        there = read_made(store, self.jobs(bench)[-1].key)
+        there = read_made(self._elsewhere(bench).read, self.jobs(bench)[-1].key)
         if found := difference(self.read(made[-1].folder), self.read(there.folder), self.tolerance):
             breach(
                 "what a stage wrote is all that a later process needs for the same answer",
@@ -126,22 +125,24 @@ class StageContract(ComponentContract):
 
     def test_a_killed_stage_run_again_gives_the_same_files(self, bench: Bench) -> None:
         """SIGKILL in the middle, then the stage again beside the scratch folder that is left."""
-        made = self.undisturbed(bench)[1]
-        self._elsewhere(bench)
-        first = self.jobs(bench)[0]
-        ticks: int = bench.once("ticks", lambda: 0)
-        luck = int(hashlib.sha256(f"{self.kind}/{self.use}".encode()).hexdigest(), 16)
-        store, at = bench.store(), ticks - luck % max(1, ticks * 3 // 4)
-        probe([order([first], store.root)], bench.folder("killed"), kill_at=at)
-        again = bench.run([first], store)[0]
+        made, first = self.undisturbed(bench)[1], self.jobs(bench)[0]
+        seen = self._elsewhere(bench)
+        if not seen.answer["killed"]:
+            breach(
+                "a stage takes the same steps every time, so a step can be found again",
+                f"it ended before step {seen.answer['kill_at']}, which it had come to before",
+                "let what is done depend on config, data and ctx.seed alone",
+            )
+        again = bench.run([first], seen.killed)[0]
         if differing := unequal_files(made[0].files, again.files):
             breach(
                 "a stage that was killed and is run again ends as if nothing had happened",
-                f"killed at step {at} of {ticks}, the {first.kind} stage wrote another {differing}",
+                f"killed at step {seen.answer['kill_at']} of {seen.answer['ticks']}, the "
+                f"{first.kind} stage wrote another {differing}",
                 "trust nothing in ctx.scratch that was not written in one piece: write to another "
                 "name and rename; restore generators and buffers with a checkpoint",
             )
-        if (store.root / "scratch" / first.key).exists():
+        if (seen.killed.root / "scratch" / first.key).exists():
             breach(
                 "scratch goes when the stage is done", "it is still there", "leave it to the core"
             )
@@ -186,20 +187,29 @@ class StageContract(ComponentContract):
 
     # --- helpers -------------------------------------------------------------------------------
 
-    def _elsewhere(self, bench: Bench) -> list[Made]:
-        """The stages as another process runs them: all anew, and the last from what was made here."""
+    def _elsewhere(self, bench: Bench) -> Elsewhere:
+        """One other process: the last stage from what was made here, all anew, and the first killed."""
 
-        def build() -> list[Made]:
+        def build() -> Elsewhere:
             here, jobs = self.undisturbed(bench)[0], self.jobs(bench)
-            anew, read = bench.store(), bench.once("read store", bench.store)
+            read, anew, killed = (bench.store() for _ in range(3))
             for job in jobs[:-1]:
                 _copy_object(here, read, job.key)
             orders = [order(jobs[-1:], read.root), order(jobs, anew.root)]
-            answer = probe(orders, bench.folder("probe"))
-            bench.once("ticks", lambda: int(answer[1][0]["ticks"]))
-            return [read_made(anew, job.key) for job in jobs]
+            luck = int(hashlib.sha256(f"{self.kind}/{self.use}".encode()).hexdigest()[:8], 16)
+            folder, kill = bench.folder("probe"), order(jobs[:1], killed.root)
+            return Elsewhere(read, anew, killed, probe(orders, kill, luck, folder))
 
         return bench.once("elsewhere", build)
+
+
+class Elsewhere(NamedTuple):
+    """Stores that another process filled, and what it answered; see :func:`processes.probe`."""
+
+    read: Store
+    anew: Store
+    killed: Store
+    answer: dict[str, Any]
 
 
 def _with_inputs(bench: Bench, store: Store) -> Store:
