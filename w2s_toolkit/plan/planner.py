@@ -95,12 +95,12 @@ class Identities:
 
     def __init__(self, digests: Digests) -> None:
         self._digests = digests
-        self._models: dict[Any, dict[str, Any]] = {}
+        self._models: dict[tuple[str, str], dict[str, Any]] = {}
         self._problems: list[str] = []
 
     def model(self, use: Use) -> dict[str, Any]:
         """What identifies an entry of ``models:`` in a key."""
-        memo = (use.name, use.config)
+        memo = (use.name, use.config.model_dump_json())  # lists make a config unhashable
         if memo not in self._models:
             self._models[memo] = self._identify(use)
         return self._models[memo]
