@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from w2s_toolkit.errors import MissingDependencyError
+
 if TYPE_CHECKING:
     from w2s_toolkit.testing.ensemblers import EnsemblerContract
     from w2s_toolkit.testing.evaluators import EvaluatorContract
@@ -63,5 +65,13 @@ def __getattr__(name: str) -> Any:
     if name in _HOMES:
         from importlib import import_module
 
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        try:
+            return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        except ModuleNotFoundError as error:
+            if error.name != "pytest":
+                raise
+            raise MissingDependencyError(
+                "contract tests need pytest, which is not installed",
+                next_step='pip install "w2s-toolkit[test]"',
+            ) from None
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -64,6 +64,10 @@ class ComponentContract:
 
     @pytest.fixture
     def bench(self, tmp_path_factory: pytest.TempPathFactory) -> Bench:
+        """See :meth:`shared_bench`."""
+        return self.shared_bench(tmp_path_factory)
+
+    def shared_bench(self, tmp_path_factory: pytest.TempPathFactory) -> Bench:
         """Made once a class: what one test works out, the others read."""
         cls: Any = type(self)
         if "_bench" not in vars(cls):

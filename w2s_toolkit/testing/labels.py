@@ -23,8 +23,8 @@ class LabelContract(RowContract):
 
     def reference(self, bench: Bench) -> ModelRef | None:
         """What the first stage made; None where there is nothing to fit."""
-        made = self.undisturbed(bench)[1]
-        return read_reference(made[0].folder) if len(made) > 1 else None
+        made = self.prepared(bench)[1]
+        return read_reference(made[0].folder) if made else None
 
     def test_labels_are_probabilities(self, bench: Bench) -> None:
         """Soft labels are finite, not negative, and sum to one; so are those read from disk."""
@@ -65,7 +65,7 @@ class LabelContract(RowContract):
         ref = self.reference(bench)
         if ref is None or not ref.folder:
             return
-        folder = self.undisturbed(bench)[1][0].folder / ref.folder
+        folder = self.prepared(bench)[1][0].folder / ref.folder
         if Path(ref.folder).is_absolute() or not folder.is_dir():
             breach(
                 "ref.folder is a folder below ctx.out, written relative to it",

@@ -12,7 +12,7 @@ import numpy as np
 from w2s_toolkit.contracts import Refiner, StageJob
 from w2s_toolkit.data import Dataset, LabelSet
 from w2s_toolkit.stages.context import StageContext
-from w2s_toolkit.stages.handlers import LABELS, STATE
+from w2s_toolkit.stages.handlers import LABELS
 from w2s_toolkit.testing.bench import Bench
 from w2s_toolkit.testing.breach import breach, expected_to_work
 from w2s_toolkit.testing.component import Values
@@ -54,9 +54,23 @@ class RefinerContract(RowContract):
     def _refined(
         self, bench: Bench, data: Dataset, labels: LabelSet, context: StageContext
     ) -> LabelSet:
-        state = json.loads((self.undisturbed(bench)[1][0].folder / STATE).read_text())
-        refined: LabelSet = bench.instance().refine(state, data, labels, context)
+        refined: LabelSet = bench.instance().refine(self.state(bench), data, labels, context)
         return refined
+
+    def state(self, bench: Bench) -> Any:
+        """What it learns from the split its config names, as it comes back from disk; else nothing."""
+
+        def build() -> Any:
+            splits = bench.config().uses("split")
+            if not splits:
+                return {}
+            data = self.make_data(str(splits[0].value))
+            labels = self.make_labels(data)
+            given = data if bench.component.uses_gold else data.blind()
+            with expected_to_work("it is fitted on the split it names", "see Refiner.fit"):
+                return json.loads(json.dumps(bench.instance().fit(given, labels, bench.context())))
+
+        return bench.once("state", build)
 
     def test_labels_are_probabilities(self, bench: Bench) -> None:
         """Refined soft labels are finite, not negative, and sum to one."""

@@ -33,7 +33,7 @@ class RowContract(StageContract):
 
     def context(self, bench: Bench) -> StageContext:
         """A context that finds what the earlier stages made."""
-        return bench.context(store=self.undisturbed(bench)[0])
+        return bench.context(store=self.prepared(bench)[0])
 
     def answered(self, bench: Bench, data: Dataset, rule: str) -> Any:
         """The answer; an exception is a breach of the rule."""

@@ -60,13 +60,22 @@ class StageContract(ComponentContract):
             bench.perform(job, store, context)
             store.commit(job.key, context.out, {})
 
-    def undisturbed(self, bench: Bench) -> tuple[Store, list[Made]]:
-        """The stages as they were run here, once for all tests of the class."""
+    def prepared(self, bench: Bench) -> tuple[Store, list[Made]]:
+        """All stages but the last, as they were run here, once for all tests of the class."""
 
         def build() -> tuple[Store, list[Made]]:
             jobs = self.jobs(bench)
             store = bench.store()
-            return store, bench.run(jobs, store)
+            return store, bench.run(jobs[:-1], store)
+
+        return bench.once("prepared", build)
+
+    def undisturbed(self, bench: Bench) -> tuple[Store, list[Made]]:
+        """All stages likewise."""
+
+        def build() -> tuple[Store, list[Made]]:
+            store, made = self.prepared(bench)
+            return store, [*made, *bench.run(self.jobs(bench)[-1:], store)]
 
         return bench.once("undisturbed", build)
 

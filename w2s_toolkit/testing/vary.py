@@ -182,7 +182,7 @@ def is_valid(model: type[BaseModel], values: Values) -> bool:
     """Whether a config is valid by its types; :meth:`ComponentConfig.check` is not asked."""
     try:
         model.model_validate(values)
-    except ValueError:
+    except Exception:  # a validator that raises anything but ValueError is found out elsewhere
         return False
     return True
 
