@@ -17,7 +17,7 @@ from w2s_toolkit.plan.planner import make_plan
 from w2s_toolkit.recipe.load import load_recipe
 from w2s_toolkit.registry import load_object, singular
 from w2s_toolkit.testing.bench import Bench
-from w2s_toolkit.testing.breach import breach, expected_to_work
+from w2s_toolkit.testing.breach import breach, does_not_apply, expected_to_work
 from w2s_toolkit.testing.files import changed_copy, plain_copy
 from w2s_toolkit.testing.processes import start
 from w2s_toolkit.testing.recipes import PLACES, place, write_recipe
@@ -171,8 +171,6 @@ class ComponentContract:
 
     def test_every_field_changes_the_key_unless_neutral(self, bench: Bench) -> None:
         """Each field of the config enters the key, but for those marked ``NEUTRAL``, which do not."""
-        if self.kind == "executors":
-            return  # an executor is in no key
         silent, loud, stuck = [], [], []
         for variation in self._variations(bench):
             if variation.name in self.fixed:
@@ -213,9 +211,10 @@ class ComponentContract:
         """Moved files give the same key, and one changed byte another."""
         config = bench.config()
         uses = [*config.uses("path"), *config.uses("path_or_id")]
-        for use in uses:
-            if not Path(str(use.value)).exists():
-                continue
+        there = [use for use in uses if Path(str(use.value)).exists()]
+        if not there:
+            does_not_apply("its config names no file")
+        for use in there:
             at = tuple(map(str, use.location))
             before = self._identity(bench, None)
             for copied, equal in ((plain_copy, True), (self.changed_copy, False)):
@@ -238,8 +237,6 @@ class ComponentContract:
 
     def test_a_recipe_with_it_is_valid(self, bench: Bench) -> None:
         """``w2s validate`` and ``w2s plan`` take a recipe that uses it."""
-        if self.kind not in PLACES:
-            return
         rule = "a recipe that uses the component with the config of the test class is valid"
         with expected_to_work(rule, "correct `config`, `models` or `splits` of the test class"):
             make_plan(load_recipe(self._recipe(bench, bench.values), bench.registry), Digests())
@@ -247,8 +244,6 @@ class ComponentContract:
     def test_mistakes_in_its_config_are_explained(self, bench: Bench) -> None:
         """Unknown keys, wrong types and values out of range: where, what, and what is near."""
         model = bench.registry.config_model(bench.component)
-        if self.kind not in PLACES:
-            return
         self._refused(bench, {**bench.values, "no_such_key_at_all": 1}, "no_such_key_at_all", "")
         for name in (n for n in model.model_fields if len(n) > 4 and n not in bench.values):
             misspelt = name[:2] + name[3:]
@@ -260,6 +255,8 @@ class ComponentContract:
 
     def test_bad_configs_are_refused(self, bench: Bench) -> None:
         """Each of ``bad_configs`` ends in an error of the toolkit, at the latest when it runs."""
+        if not self.bad_configs:
+            does_not_apply("bad_configs is empty")
         for bad in self.bad_configs:
             values = {**bench.values, **bad}
             try:

@@ -78,6 +78,11 @@ class EnsemblerContract(ComponentContract):
 
     kind: ClassVar[str] = "ensemblers"
     protocol: ClassVar[type | None] = Ensembler
+
+    # It stands in no recipe yet.
+    test_a_recipe_with_it_is_valid = None  # type: ignore[assignment]
+    test_mistakes_in_its_config_are_explained = None  # type: ignore[assignment]
+
     rows: ClassVar[int] = 40
     classes: ClassVar[int] = 2
 

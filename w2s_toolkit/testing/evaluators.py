@@ -16,7 +16,7 @@ from w2s_toolkit.data import Dataset, LabelSet, Metric, Metrics
 from w2s_toolkit.errors import W2SError
 from w2s_toolkit.stages.handlers import METRICS
 from w2s_toolkit.testing.bench import Bench
-from w2s_toolkit.testing.breach import breach, expected_to_work, works_or_explains
+from w2s_toolkit.testing.breach import breach, does_not_apply, expected_to_work, works_or_explains
 from w2s_toolkit.testing.component import Values
 from w2s_toolkit.testing.made_up import tiny_dataset, tiny_labels
 from w2s_toolkit.testing.same import difference, fingerprint
@@ -176,6 +176,8 @@ class EvaluatorContract(StageContract):
     def test_missing_references_are_explained(self, bench: Bench) -> None:
         """Without a role it compares with: null with a reason."""
         data, subject, references = self._usual(bench)
+        if not references:
+            does_not_apply("it compares with no other role")
         for role in references:
             rest = {r: labels for r, labels in references.items() if r != role}
             rule = f"a recipe without {role} gives null with a reason"
@@ -204,7 +206,7 @@ class EvaluatorContract(StageContract):
         """Over seeds with the same predictions, each value is that of one seed."""
         instance = bench.instance()
         if not isinstance(instance, SeedAggregator):
-            return
+            does_not_apply("it does not join seeds itself")
         data, subject, references = self._usual(bench)
         known = self.measured(bench, data, subject, references, "it measures predictions")
         seeds = [Observation(seed, data, subject, references) for seed in (0, 1, 2)]
@@ -226,7 +228,7 @@ class EvaluatorContract(StageContract):
         """One of several seeds with nothing to score: null with a reason, or an error of ours."""
         instance = bench.instance()
         if not isinstance(instance, SeedAggregator):
-            return
+            does_not_apply("it does not join seeds itself")
         data, subject, references = self._usual(bench)
         silent = replace(subject, abstain=np.ones(len(data), dtype=bool))
         seeds = [

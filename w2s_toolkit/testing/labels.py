@@ -10,7 +10,7 @@ from w2s_toolkit.data import LabelSet
 from w2s_toolkit.records import ModelRef
 from w2s_toolkit.stages.handlers import LABELS, REF
 from w2s_toolkit.testing.bench import Bench
-from w2s_toolkit.testing.breach import breach
+from w2s_toolkit.testing.breach import breach, does_not_apply
 from w2s_toolkit.testing.rows import RowContract, check_soft_labels
 
 
@@ -51,7 +51,7 @@ class LabelContract(RowContract):
         """What fitting returns comes back from JSON as it was."""
         ref = self.reference(bench)
         if ref is None:
-            return
+            does_not_apply("nothing is fitted")
         back = ModelRef.from_json(json.loads(json.dumps(ref.to_json())))
         if back != ref:
             breach(
@@ -64,7 +64,7 @@ class LabelContract(RowContract):
         """``ref.folder`` is relative and lies in the artefact."""
         ref = self.reference(bench)
         if ref is None or not ref.folder:
-            return
+            does_not_apply("the reference has no folder of its own")
         folder = self.prepared(bench)[1][0].folder / ref.folder
         if Path(ref.folder).is_absolute() or not folder.is_dir():
             breach(

@@ -10,7 +10,7 @@ import numpy as np
 from w2s_toolkit.data import Dataset, LabelSet
 from w2s_toolkit.stages.context import StageContext
 from w2s_toolkit.testing.bench import Bench
-from w2s_toolkit.testing.breach import breach, expected_to_work, works_or_explains
+from w2s_toolkit.testing.breach import breach, does_not_apply, expected_to_work, works_or_explains
 from w2s_toolkit.testing.made_up import other_gold
 from w2s_toolkit.testing.same import difference, fingerprint
 from w2s_toolkit.testing.stages import StageContract
@@ -97,7 +97,7 @@ class RowContract(StageContract):
     def test_a_row_alone_gets_the_same_answer(self, bench: Bench) -> None:
         """A row's answer does not depend on the rows beside it."""
         if not self.row_by_row:
-            return
+            does_not_apply("rows may depend on each other")
         data, known = self._test_data().blind(), self._blind_answer(bench)
         where = {i: row for row, i in enumerate(known.ids)}
         for row in (0, len(data) // 2, len(data) - 1):
