@@ -32,9 +32,10 @@ def plugin(tmp_path: Path) -> Path:
 
 def _pytest(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
+    env = {**os.environ, "PYTHONPATH": path, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options],
-        cwd=folder, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True,
+        cwd=folder, env=env, capture_output=True, text=True,
         timeout=200,
     )  # fmt: skip
 

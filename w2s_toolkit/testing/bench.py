@@ -12,10 +12,8 @@ from typing import Any, TypeVar, cast
 from w2s_toolkit.config import ComponentConfig
 from w2s_toolkit.contracts import StageJob
 from w2s_toolkit.data import Dataset, LabelSet
-from w2s_toolkit.digest import Digests, hash_of
+from w2s_toolkit.digest import hash_of
 from w2s_toolkit.hookspecs import Component
-from w2s_toolkit.plan.planner import Identities
-from w2s_toolkit.recipe.load import Use
 from w2s_toolkit.registry import Registry
 from w2s_toolkit.stages.context import StageContext
 from w2s_toolkit.stages.handlers import HANDLERS, LABELS, Work
@@ -24,6 +22,7 @@ from w2s_toolkit.stages.run import run_job
 from w2s_toolkit.stages.shared import SharedObjects
 from w2s_toolkit.store import Store
 from w2s_toolkit.testing.breach import breach
+from w2s_toolkit.testing.identity import identity, job_models, model_use
 from w2s_toolkit.testing.made_up import tiny_context
 from w2s_toolkit.testing.standins import MODEL, registry_with_standins
 
@@ -104,11 +103,9 @@ class Bench:
     ) -> StageContext:
         """A context with the models that the config names; loaded objects are shared by the class."""
         config = self.config(values)
-        models = {
-            name: self.registry.target(use.component)(use.config)
-            for name in {str(f.value) for f in config.uses("model")}
-            if (use := self._model(name))
-        }
+        names = {str(f.value) for f in config.uses("model")}
+        uses = {name: model_use(self.registry, self.models, name) for name in names}
+        models = {n: self.registry.target(u.component)(u.config) for n, u in uses.items()}
         return tiny_context(
             self.folder("context"),
             seed=seed,
@@ -124,28 +121,8 @@ class Bench:
         Raises:
             W2SError: an input or a model cannot be identified.
         """
-        config = self.config(values)
-        identities = Identities(Digests())
-        use = Use(self.kind, self.component, config, (self.use,))
-        own = identities.model(use) if self.kind == "models" else identities.config(use)
-        models = {
-            ".".join(map(str, f.location)): identities.model(self._model(str(f.value)))
-            for f in config.uses("model")
-        }
-        identities.raise_if_any()
-        return hash_of([self.kind, self.use, self.component.version, own, models])
-
-    def _model(self, name: str) -> Use:
-        if name not in self.models:
-            breach(
-                "models that a config names are given to its test class",
-                f"the config names model {name!r}; there are {', '.join(self.models)}",
-                f"add it: models = {{{name!r}: {{'use': ...}}}}",
-            )
-        values = {k: v for k, v in self.models[name].items() if k != "use"}
-        component = self.registry.get("models", self.models[name]["use"])
-        config = self.registry.config_model(component).model_validate(values)
-        return Use("models", component, config, ("models", name))
+        given = self.values if values is None else values
+        return identity(self.registry, self.kind, self.use, given, self.models)
 
     # --- stages --------------------------------------------------------------------------------
 
@@ -182,7 +159,7 @@ class Bench:
     ) -> StageJob:
         """A stage. Its key does not depend on the config, so that artefacts can be compared."""
         config = self.config(values) if component is None else None
-        models = {} if config is None else self._models_of(config)
+        models = {} if config is None else job_models(self.registry, self.models, config)
         key = hash_of([kind, component or [self.kind, self.use], dict(inputs), dict(args or {})])
         return StageJob(
             key=key,
@@ -198,19 +175,6 @@ class Bench:
             threads=1,
             store="",
         )
-
-    def _models_of(self, config: ComponentConfig) -> dict[str, Mapping[str, Any]]:
-        identities = Identities(Digests())
-        found: dict[str, Mapping[str, Any]] = {}
-        for field in config.uses("model"):
-            use = self._model(str(field.value))
-            known = identities.model(use)
-            found[str(field.value)] = {
-                "use": use.name,
-                "config": use.config.model_dump(mode="json"),
-                **{k: known.get(k) for k in ("fingerprint", "resolved")},
-            }
-        return found
 
     def store(self) -> Store:
         """A new store that holds the inputs alone."""

@@ -68,7 +68,8 @@ def main(path: Path) -> None:
     heavy = list(watch.found)
     watch.step = "afterwards"
     Path(request["out"]).write_text(
-        json.dumps({"heavy": heavy, "identity": _identity(request)}), encoding="utf-8"
+        json.dumps({"heavy": heavy, "identity": _identity(registry_with_standins(), request)}),
+        encoding="utf-8",
     )
 
 
@@ -79,13 +80,13 @@ def _help() -> None:
         w2s.main(["--help"])
 
 
-def _identity(request: Any) -> str:
+def _identity(registry: Any, request: Any) -> str:
     from w2s_toolkit.errors import W2SError
-    from w2s_toolkit.testing.bench import Bench
+    from w2s_toolkit.testing.identity import identity
 
-    root, names = Path(request["out"]).parent, ("kind", "use", "values", "models")
+    names = ("kind", "use", "values", "models")
     try:
-        return Bench(root, *(request[name] for name in names)).identity()
+        return identity(registry, *(request[name] for name in names))
     except W2SError as error:
         return str(error)
 
