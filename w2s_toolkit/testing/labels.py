@@ -1,4 +1,4 @@
-"""What holds for components that label: valid soft labels, and references that survive as JSON."""
+"""What holds for components that label: valid soft labels, and references that are found again."""
 
 from __future__ import annotations
 
@@ -45,19 +45,6 @@ class LabelContract(RowContract):
                 "labels say which class each column is",
                 f"classes {list(labels.classes)} for a task with {list(data.info.classes)}",
                 "give LabelSet(..., classes=data.info.classes)",
-            )
-
-    def test_reference_is_plain_data(self, bench: Bench) -> None:
-        """What fitting returns comes back from JSON as it was."""
-        ref = self.reference(bench)
-        if ref is None:
-            does_not_apply("nothing is fitted")
-        back = ModelRef.from_json(json.loads(json.dumps(ref.to_json())))
-        if back != ref:
-            breach(
-                "a reference is plain data that JSON keeps as it is",
-                f"{ref} comes back as {back}",
-                "put lists, numbers and texts into details; no tuples, sets or arrays",
             )
 
     def test_folder_of_the_reference_exists(self, bench: Bench) -> None:

@@ -1,7 +1,7 @@
 """Configs: one class a component, most of them plain."""
 
 import time
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, Field, field_validator
 
@@ -88,6 +88,25 @@ class NamedByPathConfig(ModelConfig):
         return frozenset({"telepathy"})
 
 
+class OddChoicesConfig(ModelConfig):
+    def fingerprint(self, digest):
+        return "odd"
+
+    def capabilities(self):
+        return frozenset()
+
+    def resolved(self):
+        return {"dtype": {"either", "or"}}
+
+
+class NeedsReferenceConfig(EvaluatorConfig):
+    references: ClassVar[tuple[str, ...]] = ("supervisor",)
+
+
+class PathInMetaConfig(ComponentConfig):
+    path: InputPath
+
+
 class NothingConfig(ComponentConfig):
     """No setting."""
 
@@ -101,13 +120,13 @@ _BASES = {
     "nothing": (
         NothingConfig,
         (
-            "NoiseByPosition", "Rewrites", "TellsGold", "CutsGroups", "NumberedIds", "Raises",
+            "NoiseByPosition", "Careless", "NoGold", "OneClass", "OneJob", "NoMembers", "Rewrites", "TellsGold", "CutsGroups", "NumberedIds", "Raises",
             "Reseeds", "Pasting", "UnseededPasting",
         ),
     ),
     "fitted": (
         FittedPlain,
-        ("Fitted", "Pickles", "TuplesInRef", "KeepsInMemory", "TrustsScratch", "StepsAtRandom"),
+        ("Fitted", "Pickles", "CountsGold", "AbsoluteFolder", "KeepsInMemory", "TrustsScratch", "StepsAtRandom"),
     ),
 }  # fmt: skip
 

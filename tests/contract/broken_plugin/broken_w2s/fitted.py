@@ -44,7 +44,13 @@ class Pickles(Fitted):
         return pickle.loads((ctx.path(ref) / "state.bin").read_bytes())
 
 
-class TuplesInRef(Fitted):
+class CountsGold(Fitted):
+    def fit(self, train, ctx, *, val=None):
+        ctx.count("gold_labels", len(train))
+        return super().fit(train, ctx, val=val)
+
+
+class AbsoluteFolder(Fitted):
     def save(self, state, ctx):
         ref = super().save(state, ctx)
         return ModelRef("", folder=str(ctx.out / "model"), details=ref.details)

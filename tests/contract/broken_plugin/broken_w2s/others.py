@@ -34,6 +34,16 @@ class NoiseByPosition(_Base):
         return replace(labels, probs=np.where(turned[:, None], labels.probs[:, ::-1], labels.probs))
 
 
+class Careless(_Base):
+    def fit(self, data, labels, ctx):
+        return {}
+
+    def refine(self, state, pool, labels, ctx):
+        labels.weight[:] = labels.probs[~labels.abstain].max()
+        ctx.count("gold_labels", len(pool))
+        return labels
+
+
 class Rewrites(_Base):
     def assist(self, data, judge, ctx):
         column = data.table.column_names.index("prompt")
@@ -70,11 +80,20 @@ class NoReason(_Base):
         return Metrics({"something": Metric(None)})
 
 
+class NeedsReference(_Base):
+    def evaluate(self, subject, data, ctx):
+        subject.probs[subject.abstain] = 0.0
+        same = subject.predicted == ctx.references["supervisor"].predicted
+        return Metrics({"same": Metric(float(same.mean()))})
+
+
 class Sums(_Base):
     def evaluate(self, subject, data, ctx):
         return Metrics({"rows": Metric(float(len(data)))})
 
     def aggregate(self, seeds, ctx):
+        for seed in seeds:
+            seed.subject.probs[~seed.subject.abstain][0]
         return Metrics({"rows": Metric(float(sum(len(s.data) for s in seeds)))})
 
 
@@ -107,7 +126,31 @@ class NumberedIds(_Base):
         return data._replace(sources={"train": rows})
 
 
+class NoGold(_Base):
+    def load(self, ctx):
+        data = Rows(type("C", (), {"rows": 60, "classes": 2})()).load(ctx)
+        rows = [r._replace(gold=None) for r in data.sources["train"]]
+        return data._replace(sources={"train": rows})
+
+
+class OneClass(_Base):
+    def load(self, ctx):
+        data = Rows(type("C", (), {"rows": 60, "classes": 2})()).load(ctx)
+        return data._replace(sources={"train": data.sources["train"][::2]})
+
+
+class PathInMeta(_Base):
+    def load(self, ctx):
+        data = Rows(type("C", (), {"rows": 60, "classes": 2})()).load(ctx)
+        rows = [r._replace(meta={"file": self.config.path}) for r in data.sources["train"]]
+        return data._replace(sources={"train": rows})
+
+
 class NamedByPath(_Base):
+    pass
+
+
+class OddChoices(_Base):
     pass
 
 
@@ -117,6 +160,19 @@ class Raises(InProcess):
         if outcome.error:
             raise RuntimeError(outcome.error)
         return outcome
+
+
+class OneJob(InProcess):
+    """Reports what is no JSON, and works once."""
+
+    done = False
+
+    def run(self, job, on_event):
+        if self.done:
+            return StageOutcome(job.key, "this executor is used up")
+        self.done = True
+        on_event({"event": "note", "of": object()})
+        return super().run(job, on_event)
 
 
 class Reseeds(InProcess):
@@ -144,3 +200,8 @@ class Pasting(_Base):
 class UnseededPasting(Pasting):
     def rng(self, ctx):
         return np.random.default_rng()
+
+
+class NoMembers(Pasting):
+    def build(self, members, train, val, ctx):
+        return ModelRef("", details={"seeds": (1, 2)})

@@ -6,9 +6,17 @@ SUPERVISORS = (
     "Fine", "Peeks", "NeedsGold", "DropsARow", "AddsARow", "ByPosition", "ByBatch", "FailsOnNothing",
     "GlobalRandom", "MovesGlobalRandom", "SpinsOnHash", "NotANumber", "Nan", "NotOne", "DoubleCount",
     "NoCount", "NegativeCount", "WritesInputs", "Unseeded", "FalseNeutral", "Forgetful", "Lax",
-    "Stuck", "PathByName", "BadValidator", "Accepts", "NoMethod", "UnstableKey", "SilentAbstention",
+    "Stuck", "PathByName", "BadValidator", "Accepts", "NoMethod", "UnstableKey", "SilentAbstention", "OtherClasses",
 )  # fmt: skip
-FITTED = ("Fitted", "Pickles", "TuplesInRef", "KeepsInMemory", "TrustsScratch", "StepsAtRandom")
+FITTED = (
+    "Fitted",
+    "Pickles",
+    "CountsGold",
+    "AbsoluteFolder",
+    "KeepsInMemory",
+    "TrustsScratch",
+    "StepsAtRandom",
+)
 STUDENTS = ("TrainsOnAbstained", "OtherCeiling")
 
 
@@ -28,7 +36,7 @@ def w2s_students():
 
 @hookimpl
 def w2s_refiners():
-    for name in ("RanksAbstained", "NoiseByPosition"):
+    for name in ("RanksAbstained", "NoiseByPosition", "Careless"):
         yield _component(name, "others")
 
 
@@ -39,30 +47,39 @@ def w2s_oversight_protocols():
 
 @hookimpl
 def w2s_evaluators():
-    for name in ("LastRow", "OutOfBounds", "TwoClassesOnly", "ScoresAbstained", "NoReason", "Sums"):
+    for name in (
+        "LastRow",
+        "OutOfBounds",
+        "TwoClassesOnly",
+        "ScoresAbstained",
+        "NoReason",
+        "Sums",
+        "NeedsReference",
+    ):
         yield _component(name, "others")
 
 
 @hookimpl
 def w2s_tasks():
-    for name in ("TellsGold", "CutsGroups", "NumberedIds"):
+    for name in ("TellsGold", "CutsGroups", "NumberedIds", "NoGold", "OneClass", "PathInMeta"):
         yield _component(name, "others")
 
 
 @hookimpl
 def w2s_models():
-    yield _component("NamedByPath", "others")
+    for name in ("NamedByPath", "OddChoices"):
+        yield _component(name, "others")
 
 
 @hookimpl
 def w2s_executors():
-    for name in ("Raises", "Reseeds"):
+    for name in ("Raises", "Reseeds", "OneJob"):
         yield _component(name, "others")
 
 
 @hookimpl
 def w2s_ensemblers():
-    for name in ("Pasting", "UnseededPasting"):
+    for name in ("Pasting", "UnseededPasting", "NoMembers"):
         yield _component(name, "others")
 
 

@@ -153,6 +153,11 @@ class FalseNeutral(Fine):
         return replace(labels, probs=(1 - noise) * labels.probs + noise / 2)
 
 
+class OtherClasses(Fine):
+    def label(self, ref, data, ctx):
+        return replace(super().label(ref, data, ctx), classes=("left", "right"))
+
+
 class Accepts(Fine):
     pass
 
