@@ -53,9 +53,9 @@ class StageContract(ComponentContract):
 
     def try_out(self, bench: Bench, values: Values) -> None:
         """See :meth:`ComponentContract.try_out`."""
+        jobs = self.jobs(bench, values)
         store = bench.store()
-        for job in self.jobs(bench, values):
-            store = _with_inputs(bench, store)
+        for job in jobs:
             context = bench.context(values, store=store)
             bench.perform(job, store, context)
             store.commit(job.key, context.out, {})
@@ -222,14 +222,6 @@ class Elsewhere(NamedTuple):
     anew: Store
     killed: Store
     answer: dict[str, Any]
-
-
-def _with_inputs(bench: Bench, store: Store) -> Store:
-    """The store with inputs that were put since it was made."""
-    for found in bench.inputs.objects():
-        if not store.has(found.key):
-            _copy_object(bench.inputs, store, found.key)
-    return store
 
 
 def _copy_object(source: Store, target: Store, key: str) -> None:
