@@ -74,7 +74,14 @@ class Context(Protocol):
         """Record a remark that is shown in the results; ``code`` is stable, such as ``truncated``."""
 
     def count(self, name: str, number: int = 1) -> None:
-        """Add to a counter of the stage's usage, such as ``tokens`` or ``rows``."""
+        """Add to a counter of the stage's usage, kept with the artefact and in ``usage.json``.
+
+        Counters are whole numbers from 0, and those of labelling add up: two halves of a data set
+        count what the whole counts. Whoever puts rows through a model counts them as ``rows``;
+        other names in use are ``prompt_tokens``, ``train_tokens``, ``truncated`` and
+        ``unlabelled``. The toolkit itself counts ``labels``, ``training_rows`` and
+        ``gold_labels``.
+        """
 
     def gold(self, ids: Sequence[str]) -> npt.NDArray[np.int64]:
         """Gold labels of ids of the data this stage was given, counted in the results.

@@ -53,9 +53,8 @@ class LabelsFile:
         abstain = np.ones(len(data), dtype=bool)
         for at, labels in found.items():
             probs[at], abstain[at] = np.mean(labels, axis=0), False
-        if found:
-            self._report(found, abstain, ctx, path.name)
-        else:
+        self._report(found, abstain, ctx, path.name)
+        if len(data) and not found:
             # Labels often cover the pool alone; a student without any label is refused later.
             ctx.warn("labels_match_nothing", _nothing_matches(rows, columns, data, path.name))
         return LabelSet(
@@ -102,6 +101,7 @@ class LabelsFile:
         missing = int(abstain.sum())
         if missing:
             ctx.count("unlabelled", missing)
+        if missing and found:
             ctx.warn(
                 "labels_missing",
                 f"{missing} of {len(abstain)} rows have no label in {file} and are left out",

@@ -75,7 +75,7 @@ def make_plan(recipe: Recipe, digests: Digests) -> Plan:
         RecipeError: a model's weights or an input file cannot be identified.
     """
     plan = Plan(recipe)
-    identities = _Identities(digests)
+    identities = Identities(digests)
     groups: dict[str, list[_PlannedCell]] = {}
     for index, cell in enumerate(recipe.cells):
         planned = _PlannedCell(plan, index, cell, identities)
@@ -90,17 +90,17 @@ def make_plan(recipe: Recipe, digests: Digests) -> Plan:
     return plan
 
 
-class _Identities:
+class Identities:
     """Key parts of configs and models, computed once for equal configs."""
 
     def __init__(self, digests: Digests) -> None:
         self._digests = digests
-        self._models: dict[Any, dict[str, Any]] = {}
+        self._models: dict[tuple[str, str], dict[str, Any]] = {}
         self._problems: list[str] = []
 
     def model(self, use: Use) -> dict[str, Any]:
         """What identifies an entry of ``models:`` in a key."""
-        memo = (use.name, use.config)
+        memo = (use.name, use.config.model_dump_json())  # lists make a config unhashable
         if memo not in self._models:
             self._models[memo] = self._identify(use)
         return self._models[memo]
@@ -142,7 +142,7 @@ class _Identities:
 
 
 class _PlannedCell:
-    def __init__(self, plan: Plan, index: int, cell: Cell, identities: _Identities) -> None:
+    def __init__(self, plan: Plan, index: int, cell: Cell, identities: Identities) -> None:
         self.plan, self.index, self.cell = plan, index, cell
         self._ids = identities
         self.splits: dict[str, str] = {}

@@ -2,6 +2,8 @@
 
 from typing import Annotated, ClassVar
 
+from pydantic import Field
+
 from w2s_toolkit.config import (
     NEUTRAL,
     ComponentConfig,
@@ -26,14 +28,14 @@ class ToyModelConfig(ModelConfig):
 
 class BayesSupervisorConfig(SupervisorConfig):
     smoothing: float = 1.0
-    sleep: Annotated[float, NEUTRAL] = 0.0
+    sleep: Annotated[float, NEUTRAL] = Field(0.0, ge=0)
     fail: Annotated[str, NEUTRAL] = ""
 
 
 class BayesStudentConfig(StudentConfig):
     smoothing: float = 1.0
     sharpen: bool = False
-    sleep: Annotated[float, NEUTRAL] = 0.0
+    sleep: Annotated[float, NEUTRAL] = Field(0.0, ge=0)
     fail: Annotated[str, NEUTRAL] = ""
 
     def ceiling(self):

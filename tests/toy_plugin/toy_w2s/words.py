@@ -52,6 +52,7 @@ class _Bayes:
                 scores[row] += np.log(c / c.sum())
         scores -= scores.max(1, keepdims=True)
         probs = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+        ctx.count("rows", len(data))
         return LabelSet(tuple(data.ids), probs, data.info.classes)
 
 
@@ -100,4 +101,7 @@ class MeanP:
         self.config = config
 
     def evaluate(self, subject, data, ctx):
-        return Metrics({"mean_p": Metric(float(subject.probs[:, -1].mean()), n=len(data))})
+        probs = subject.probs[~subject.abstain]
+        if not probs.size:
+            return Metrics({"mean_p": Metric(None, n=0, reason="no row has probabilities")})
+        return Metrics({"mean_p": Metric(float(probs[:, -1].mean()), n=len(probs))})

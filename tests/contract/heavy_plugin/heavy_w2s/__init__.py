@@ -1,0 +1,1 @@
+"""A plugin that imports a heavy package when it registers."""

@@ -1,0 +1,1 @@
+"""Stands for the heavy package of this name."""
