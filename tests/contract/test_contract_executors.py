@@ -11,3 +11,7 @@ class TestInProcess(ExecutorContract):
 
 class TestSubprocess(ExecutorContract):
     use = "subprocess"
+
+
+class TestWorkers(ExecutorContract):
+    use = "workers"

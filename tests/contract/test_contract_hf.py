@@ -49,7 +49,8 @@ class TestHFModel(ModelContract):
         return values
 
 
-TRAINING = {"model": "tested", "epochs": 2, "batch_size": 8, "lr": 1e-3}
+# A checkpoint after every step, so that what is killed goes on from one.
+TRAINING = {"model": "tested", "epochs": 2, "batch_size": 8, "lr": 1e-3, "checkpoint_seconds": 0}
 
 
 @pytest.mark.slow

@@ -185,6 +185,7 @@ CASES = [
     Broken(ExecutorContract, "Raises", "test_an_input_that_is_gone_is_a_reported_failure", "Runtime"),
     Broken(ExecutorContract, "OneJob", "test_events_are_plain_data", "not JSON serializable"),
     Broken(ExecutorContract, "OneJob", "test_it_can_be_used_again_and_closed_twice", "used up"),
+    Broken(ExecutorContract, "OneJob", "test_jobs_side_by_side_are_told_apart", "used up"),
     Broken(EnsemblerContract, "NoMembers", "test_members_are_trained", "0 members"),
     Broken(EnsemblerContract, "NoMembers", "test_reference_is_plain_data", "comes back as"),
 ]  # fmt: skip

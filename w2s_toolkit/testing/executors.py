@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -142,6 +143,26 @@ class ExecutorContract(ComponentContract):
             executor.close()
         if any(o.error for o in outcomes) or not store.has(other.key):
             breach("an executor runs one job after the other", f"{outcomes!r}", "see run()")
+
+    def test_jobs_side_by_side_are_told_apart(self, bench: Bench) -> None:
+        """An executor that says it can run several at once gives each job its own outcome."""
+        executor = bench.instance()
+        if not getattr(executor, "side_by_side", False):
+            pytest.skip("the executor runs one job at a time")
+        store = bench.store()
+        jobs = [replace(self.job(bench, rows=n), store=str(store.root)) for n in (10, 20, 1000)]
+        try:
+            with ThreadPoolExecutor(len(jobs)) as pool:
+                outcomes = list(pool.map(lambda j: executor.run(j, lambda event: None), jobs))
+        finally:
+            executor.close()
+        told = [(o.key == j.key, bool(o.error)) for o, j in zip(outcomes, jobs, strict=True)]
+        if told != [(True, False), (True, False), (True, True)]:
+            breach(
+                "jobs that run side by side each get their own outcome",
+                f"{outcomes!r}",
+                "keep the state of a job out of the executor, or set side_by_side = False",
+            )
 
 
 def _row(example: Example) -> Row:

@@ -10,7 +10,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from importlib import import_module
@@ -108,9 +108,11 @@ def _watched(ticks: Ticks) -> type[StageContext]:
             ticks.tick()
             return super().path(ref)
 
-        def shared(self, key: str, build: Callable[[], T], *, nbytes: int = 0) -> T:
+        def shared(
+            self, key: str, build: Callable[[], T], *, nbytes: int = 0, needs: Collection[str] = ()
+        ) -> T:
             ticks.tick()
-            return super().shared(key, build, nbytes=nbytes)
+            return super().shared(key, build, nbytes=nbytes, needs=needs)
 
         @contextmanager
         def progress(self, total: int, label: str) -> Iterator[Any]:

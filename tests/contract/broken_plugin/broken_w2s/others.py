@@ -165,6 +165,7 @@ class Raises(InProcess):
 class OneJob(InProcess):
     """Reports what is no JSON, and works once."""
 
+    side_by_side = True
     done = False
 
     def run(self, job, on_event):
