@@ -123,7 +123,7 @@ def test_bad_json_names_its_line(tmp_path, data, ctx):
     with pytest.raises(DataError, match=r"labels\.jsonl:3"):
         label(path, data, ctx)
     path.write_text("[1]\n")
-    with pytest.raises(DataError, match=r"labels\.jsonl:1.*list"):
+    with pytest.raises(DataError, match=r"labels\.jsonl:1.*array"):
         label(path, data, ctx)
 
 
