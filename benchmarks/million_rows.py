@@ -5,7 +5,7 @@ that reads one example after the other (or a labels file) -> evaluation of the l
 tables. A quarter of the largest size beside it shows whether time is linear in rows.
 
     python benchmarks/million_rows.py [--rows 250000 500000 1000000] [--format jsonl]
-        [--supervisor keyword] [--executor subprocess]
+        [--supervisor keyword] [--executor subprocess] [--json]
 """
 
 from __future__ import annotations
@@ -57,7 +57,11 @@ SUPERVISORS = {
 
 
 class Measured(NamedTuple):
-    """One run: seconds by stage, seconds in all, and the largest resident memory, in bytes."""
+    """One run: seconds by stage, seconds in all, and the largest resident memory, in bytes.
+
+    ``together`` is the largest sum over all processes at one moment, looked at fifty times a
+    second; the others are each process's own peak as the system keeps it (where it does).
+    """
 
     rows: int
     stages: dict[str, float]
@@ -70,8 +74,10 @@ class Measured(NamedTuple):
 def main() -> None:
     """Run every size and print a table."""
     options = _options()
-    print(describe())
-    print(f"{options.format}, supervisor {options.supervisor}, executor {options.executor}")
+    show = _print_json if options.json else _print
+    if not options.json:
+        print(describe())
+        print(f"{options.format}, supervisor {options.supervisor}, executor {options.executor}")
     found = []
     with tempfile.TemporaryDirectory() as folder:
         for number in options.rows:
@@ -79,12 +85,13 @@ def main() -> None:
             place.mkdir()
             _write(place, number, options)
             found.append(_measure(place, number, options.executor))
-            _print(found[-1])
+            show(found[-1])
     first, last = found[0], found[-1]
-    print(
-        f"time({last.rows}) / time({first.rows}) = {last.seconds / first.seconds:.2f}; "
-        f"linear would be {last.rows / first.rows:.2f}"
-    )
+    if last is not first and not options.json:
+        print(
+            f"\ntime({last.rows}) / time({first.rows}) = {last.seconds / first.seconds:.2f}; "
+            f"linear would be {last.rows / first.rows:.2f}"
+        )
 
 
 def _options() -> Any:
@@ -93,6 +100,7 @@ def _options() -> Any:
     parser.add_argument("--format", choices=("jsonl", "csv", "parquet"), default="jsonl")
     parser.add_argument("--supervisor", choices=sorted(SUPERVISORS), default="keyword")
     parser.add_argument("--executor", choices=("inprocess", "subprocess"), default="subprocess")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a size")
     return parser.parse_args()
 
 
@@ -147,9 +155,11 @@ def _measure(place: Path, number: int, executor: str) -> Measured:
     )
     coordinator = workers = together = 0
     while process.poll() is None:
-        own, others = _resident(process.pid)
-        coordinator, workers = max(coordinator, own), max(workers, *others, 0)
-        together = max(together, own + sum(others))
+        pids = [process.pid, *_children(process.pid)]
+        sizes, peaks = [_resident(p) for p in pids], [_peak(p) for p in pids]
+        together = max(together, sum(sizes))
+        coordinator = max(coordinator, sizes[0], peaks[0])
+        workers = max(workers, *sizes[1:], *peaks[1:], 0)
         time.sleep(0.02)
     seconds = time.perf_counter() - started
     if process.returncode:
@@ -158,20 +168,33 @@ def _measure(place: Path, number: int, executor: str) -> Measured:
     return Measured(number, usage["ran"], seconds, coordinator, workers, together)
 
 
-def _resident(pid: int) -> tuple[int, list[int]]:
-    """Resident memory of a process and of each of its children, in bytes; 0 when it has ended."""
+def _children(pid: int) -> list[int]:
     try:
-        process = psutil.Process(pid)
-        children = process.children(recursive=True)
+        return [child.pid for child in psutil.Process(pid).children(recursive=True)]
     except psutil.Error:
-        return 0, []
-    sizes = []
-    for one in (process, *children):
-        try:
-            sizes.append(int(one.memory_info().rss))
-        except psutil.Error:
-            sizes.append(0)
-    return sizes[0], sizes[1:]
+        return []
+
+
+def _resident(pid: int) -> int:
+    """Resident memory of a process in bytes; 0 when it has ended."""
+    try:
+        return int(psutil.Process(pid).memory_info().rss)
+    except psutil.Error:
+        return 0
+
+
+def _peak(pid: int) -> int:
+    """The largest resident memory a process ever had, in bytes; 0 where the system does not say."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return 0
+    sizes = [line.split()[1] for line in lines if line.startswith("VmHWM:")]
+    return int(sizes[0]) * 1024 if sizes else 0
+
+
+def _print_json(run: Measured) -> None:
+    print(json.dumps(run._asdict()), flush=True)
 
 
 def _print(run: Measured) -> None:

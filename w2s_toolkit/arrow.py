@@ -109,14 +109,20 @@ def text_array(values: Iterable[str | None]) -> pa.ChunkedArray:
     return pa.chunked_array(chunks, pa.string())
 
 
-def from_numpy(values: npt.NDArray[Any]) -> pa.Array:
-    """A column of booleans, 64-bit integers or 64-bit floats, shape (n,)."""
+def from_numpy(values: npt.NDArray[Any], given: npt.NDArray[np.bool_] | None = None) -> pa.Array:
+    """A column of booleans, 64-bit integers or 64-bit floats, (n,); null where not ``given``, (n,)."""
+    present = None if given is None else _bits(given)
     if values.dtype == np.bool_:
-        bits = np.packbits(values, bitorder="little")
-        return pa.Array.from_buffers(pa.bool_(), len(values), [None, pa.py_buffer(bits)])
+        return pa.Array.from_buffers(pa.bool_(), len(values), [present, _bits(values)])
     kind = pa.int64() if values.dtype.kind == "i" else pa.float64()
     plain = np.ascontiguousarray(values, dtype=np.int64 if kind == pa.int64() else np.float64)
-    return pa.Array.from_buffers(kind, len(plain), [None, pa.py_buffer(plain)])
+    return pa.Array.from_buffers(kind, len(plain), [present, pa.py_buffer(plain)])
+
+
+def scalar(value: int | str) -> pa.Scalar:
+    """A single value, as functions of Arrow take it without conversions of their own."""
+    one = from_numpy(np.array([value])) if isinstance(value, int) else text_array([value]).chunk(0)
+    return one[0]
 
 
 def table(columns: Mapping[str, Any]) -> pa.Table:
@@ -134,7 +140,7 @@ def to_numpy(column: Any) -> npt.NDArray[Any]:
 def positions(wanted: pa.ChunkedArray, among: pa.ChunkedArray) -> npt.NDArray[np.int64]:
     """Where each of n texts stands in a column of different texts; −1 where it does not, (n,)."""
     found = pc.index_in(wanted, value_set=among.combine_chunks())
-    return to_numpy(pc.fill_null(found, -1)).astype(np.int64)
+    return to_numpy(pc.fill_null(found.cast(pa.int64()), scalar(-1))).astype(np.int64)
 
 
 def codes(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.int64], pa.Array]:
@@ -173,6 +179,10 @@ def write_parquet(rows: pa.Table, path: Path) -> None:
     pq.write_table(rows, path, row_group_size=ROW_GROUP)
 
 
+def _bits(flags: npt.NDArray[np.bool_]) -> pa.Buffer:
+    return pa.py_buffer(np.packbits(flags, bitorder="little"))
+
+
 def _as_column(values: Any) -> pa.ChunkedArray:
     if isinstance(values, pa.Array):
         values = pa.chunked_array([values])
@@ -196,9 +206,6 @@ def _text_chunk(values: list[str | None]) -> pa.Array:
         ) from None
     offsets = np.zeros(len(raw) + 1, dtype=np.int64)
     np.cumsum(np.fromiter(map(len, raw), np.int64, len(raw)), out=offsets[1:])
-    present = None
-    if nulls:
-        given = np.array([v is not None for v in values])
-        present = pa.py_buffer(np.packbits(given, bitorder="little"))
+    present = _bits(np.array([v is not None for v in values])) if nulls else None
     buffers = [present, pa.py_buffer(offsets), pa.py_buffer(b"".join(raw))]
     return pa.Array.from_buffers(pa.large_string(), len(raw), buffers, nulls).cast(pa.string())

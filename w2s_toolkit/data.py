@@ -181,15 +181,15 @@ class Dataset:
         """Example ids in row order."""
         return Strings(self._columns["id"])
 
-    @property
+    @cached_property
     def prompts(self) -> Strings:
         """Prompts in row order."""
         return Strings(self._columns["prompt"])
 
-    @property
+    @cached_property
     def groups(self) -> Strings:
         """Group names in row order."""
-        return Strings(pc.fill_null(self._columns["group"], ""))
+        return Strings(pc.fill_null(self._columns["group"], arrow.scalar("")))
 
     @property
     def num_classes(self) -> int:
@@ -237,7 +237,7 @@ class Dataset:
         """The same rows without any gold, in answers and in ``meta``."""
         n = len(self)
         nothing = {"gold": pa.nulls(n, pa.int64()), "gold_text": pa.nulls(n, pa.string())}
-        columns = self._columns.replaced({**nothing, "meta": pa.repeat(pa.scalar("{}"), n)})
+        columns = self._columns.replaced({**nothing, "meta": pa.repeat(arrow.scalar("{}"), n)})
         return Dataset._of(columns, self.info, self.name)
 
     def take(self, rows: Sequence[int] | npt.NDArray[Any]) -> Dataset:
@@ -282,13 +282,13 @@ def _examples(batch: pa.RecordBatch) -> Iterator[Example]:
     """The rows of a batch; equal choices are one tuple."""
     known: dict[tuple[str, ...], tuple[str, ...]] = {}
     lists = batch.column("choices")
-    texts, lengths = lists.flatten().to_pylist(), lists.value_lengths().fill_null(0).to_pylist()
+    texts, lengths = lists.flatten().to_pylist(), lists.value_lengths().to_pylist()
     plain = [batch.column(n).to_pylist() for n in EXAMPLE_SCHEMA.names if n != "choices"]
     end = 0
     for length, (example_id, prompt, gold, gold_text, group, evidence, meta) in zip(
         lengths, zip(*plain, strict=True), strict=True
     ):
-        start, end = end, end + length
+        start, end = end, end + (length or 0)
         choices = tuple(texts[start:end])
         yield Example(
             example_id,

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from w2s_toolkit import arrow
 from w2s_toolkit.data import Dataset, LabelSet
@@ -106,8 +105,7 @@ def _predictions(store: Store, row: Predicted) -> pa.Table:
 
 
 def _or_null(labels: LabelSet) -> pa.Array:
-    answered = arrow.from_numpy(~labels.abstain)
-    return pc.if_else(answered, arrow.from_numpy(labels.predicted), None)
+    return arrow.from_numpy(labels.predicted, ~labels.abstain)
 
 
 def _read(

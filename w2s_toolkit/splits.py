@@ -141,10 +141,9 @@ def _fill(pool: _Pool, request: SplitRequest, quotas: Rows, free: Rows, names: S
 def _ranks(groups: Rows, names: Strings, seed: str) -> Rows:
     """Place of each row's group in an order that depends on the seed and the groups' names."""
     present, which = np.unique(groups, return_inverse=True)
-    digests = b"".join(
-        hashlib.sha256(f"{seed}:{name}".encode()).digest()
-        for name in Strings(arrow.take(names.arrow, present))
-    )
+    digests = bytearray()  # joining a list would hold an object a group
+    for name in Strings(arrow.take(names.arrow, present)):
+        digests += hashlib.sha256(f"{seed}:{name}".encode()).digest()
     words = np.frombuffer(digests, dtype=">u8").reshape(-1, 4).astype(np.uint64)
     ranks = np.empty(len(present), dtype=np.int64)
     ranks[np.lexsort(words.T[::-1])] = np.arange(len(present))

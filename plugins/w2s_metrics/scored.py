@@ -65,7 +65,9 @@ def answers(labels: LabelSet, data: Dataset) -> Answers:
 def group_codes(data: Dataset) -> IntArray:
     """(n,) group numbers from 0; a row without a group is a group of its own."""
     groups, ids = data.groups.arrow, data.ids.arrow
-    names = pc.if_else(pc.equal(groups, ""), pc.binary_join_element_wise("\0", ids, ""), groups)
+    empty, mark = arrow.scalar(""), arrow.scalar("\0")
+    own = pc.binary_join_element_wise(mark, ids, empty)
+    names = pc.if_else(pc.equal(groups, empty), own, groups)
     codes, distinct = arrow.codes(names)
     # Numbered by name, not by first occurrence: sums over groups then add up in one order,
     # whatever the order of rows.

@@ -81,7 +81,7 @@ def draw_split(folder: Path, requests: Sequence[Mapping[str, Any]], *, balance: 
     info, feeds = read_info(folder)
     columns = read_parquet(folder / ROWS, ["source", "group", "gold"])
     of_source, names = arrow.codes(columns["source"])
-    gold = arrow.to_numpy(pc.fill_null(columns["gold"], -1)).astype(np.int64)
+    gold = arrow.to_numpy(pc.fill_null(columns["gold"], arrow.scalar(-1))).astype(np.int64)
     positions = {name: np.flatnonzero(of_source == k) for k, name in enumerate(Strings(names))}
     sources = {
         name: Source(Strings(arrow.take(columns["group"], at)), gold[at])
@@ -162,7 +162,7 @@ def _gold(
                 next_step=f"row: {row.prompt[:80]!r}",
             )
         values[at] = operator.index(row.gold)
-    return pc.if_else(arrow.from_numpy(given), arrow.from_numpy(values), None)
+    return arrow.from_numpy(values, given)
 
 
 def _lists(choices: Sequence[tuple[str, ...]]) -> pa.Array:
