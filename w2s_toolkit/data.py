@@ -13,6 +13,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -139,9 +140,12 @@ class Dataset:
 
     @classmethod
     def from_examples(cls, examples: Iterable[Example], info: TaskInfo, name: str = "") -> Dataset:
-        """Build from Python objects; for tests and small sets."""
-        rows = [{**asdict(e), "meta": json.dumps(dict(e.meta), sort_keys=True)} for e in examples]
-        return cls(pa.Table.from_pylist(rows, schema=EXAMPLE_SCHEMA), info, name)
+        """Build from Python objects, of which some thousand are held at a time."""
+        rest, tables = iter(examples), [EXAMPLE_SCHEMA.empty_table()]
+        while piece := list(islice(rest, 8192)):
+            rows = [{**asdict(e), "meta": json.dumps(dict(e.meta), sort_keys=True)} for e in piece]
+            tables.append(pa.Table.from_pylist(rows, schema=EXAMPLE_SCHEMA))
+        return cls(pa.concat_tables(tables), info, name)
 
     @classmethod
     def _of(cls, columns: Columns, info: TaskInfo, name: str) -> Dataset:
