@@ -1,39 +1,41 @@
-"""The machine a figure was taken on, in one line."""
+"""What a figure was measured on: processor, memory, versions."""
 
 from __future__ import annotations
 
 import os
 import platform
-from importlib import metadata
+import sys
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import psutil
 
-def describe(*packages: str) -> str:
-    """Processor, usable CPUs, memory, Python and versions of ``packages`` (torch if installed)."""
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    parts = [
-        _processor(),
-        f"{cpus} CPUs",
-        f"{memory:.0f} GiB",
-        f"Python {platform.python_version()}",
-    ]
-    for name in packages or ("torch",):
-        try:
-            parts.append(f"{name} {metadata.version(name)}")
-        except metadata.PackageNotFoundError:
-            continue
-    return ", ".join(parts)
+PACKAGES = ("numpy", "pyarrow", "pandas", "torch", "transformers")
+
+
+def describe() -> str:
+    """Two lines: processor, cores, memory and system; then Python and the packages that count."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    memory = psutil.virtual_memory().total / 2**30
+    machine = (
+        f"{_processor()}, {psutil.cpu_count(logical=False) or '?'} cores "
+        f"({usable} usable processors), {memory:.0f} GiB, {platform.system()} {platform.machine()}"
+    )
+    packages = ", ".join(f"{name} {_version(name)}" for name in PACKAGES if _version(name))
+    return f"{machine}\nPython {sys.version.split()[0]}, {packages}"
 
 
 def _processor() -> str:
     try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.processor() or platform.machine()
-    name = next(
-        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), ""
-    )
-    flags = next((line for line in lines if line.startswith("flags")), "").split()
-    best = [f for f in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if f in flags]
-    return f"{name or platform.machine()} ({best[-1] if best else platform.machine()})"
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from w2s_toolkit import arrow
+from w2s_toolkit.arrow import Strings
 from w2s_toolkit.errors import AlignmentError, DataError
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ BoolArray: TypeAlias = npt.NDArray[np.bool_]
 class LabelSet:
     """Soft labels or predictions, keyed by example id.
 
+    Ids and texts are kept as Arrow columns, whatever sequence or column they are given as.
+
     Attributes:
         ids: n example ids, unique.
         probs: (n, K) probabilities that sum to one; (n, 0) for generation.
@@ -37,20 +40,23 @@ class LabelSet:
         provenance: component, version, model fingerprint, parents, usage.
 
     Raises:
-        DataError: shapes differ, an id repeats, a probability is not finite, or a row does not
-            sum to one within 1e-3.
+        DataError: an id is not text or repeats, shapes differ, a probability is not finite, or a
+            row does not sum to one within 1e-3.
     """
 
-    ids: tuple[str, ...]
+    ids: Sequence[str]
     probs: FloatArray
     classes: tuple[str, ...] = ()
     abstain: BoolArray = field(default_factory=lambda: np.zeros(0, bool))
     weight: FloatArray = field(default_factory=lambda: np.zeros(0))
-    texts: tuple[str, ...] | None = None
+    texts: Sequence[str] | None = None
     data_digest: str = ""
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "ids", _strings(self.ids))
+        if self.texts is not None:
+            object.__setattr__(self, "texts", _strings(self.texts))
         n = len(self.ids)
         if len(self.abstain) == 0 < n:
             object.__setattr__(self, "abstain", np.zeros(n, dtype=bool))
@@ -58,6 +64,23 @@ class LabelSet:
             object.__setattr__(self, "weight", np.ones(n))
         object.__setattr__(self, "probs", np.asarray(self.probs, dtype=np.float64))
         self._check(n)
+
+    @classmethod
+    def concat(cls, parts: Iterable[LabelSet]) -> LabelSet:
+        """One label set of several over different ids, such as one for each batch of a large pool.
+
+        Each part is let go of as soon as it is read, so ``parts`` may be a generator:
+        ``LabelSet.concat(label(batch) for batch in data.batches())``. Classes, digest and
+        provenance are those of the first part.
+
+        Raises:
+            DataError: there is no part, or the parts have different classes or columns.
+            AlignmentError: an id is in two parts.
+        """
+        joined = _Joined()
+        for part in parts:
+            joined.add(part)
+        return joined.labels()
 
     def _check(self, n: int) -> None:
         if self.probs.ndim != 2 or len(self.probs) != n or len(self.abstain) != n:
@@ -68,8 +91,8 @@ class LabelSet:
             raise DataError(f"{len(self.texts)} texts for {n} ids")
         if self.classes and len(self.classes) != self.probs.shape[1]:
             raise DataError(f"{len(self.classes)} classes but {self.probs.shape[1]} columns")
-        if len(set(self.ids)) != n:
-            raise AlignmentError(f"id {first_repeated(self.ids)!r} is labelled twice")
+        if not self.id_column.unique:
+            raise AlignmentError(f"id {arrow.first_repeated(self.ids)!r} is labelled twice")
         given = self.probs[~self.abstain]
         if given.size and not np.all(np.isfinite(given)):
             raise DataError("a label is not a finite number")
@@ -78,6 +101,12 @@ class LabelSet:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def id_column(self) -> Strings:
+        """:attr:`ids` as what it is."""
+        assert isinstance(self.ids, Strings)
+        return self.ids
 
     @property
     def predicted(self) -> npt.NDArray[np.int64]:
@@ -91,18 +120,20 @@ class LabelSet:
             AlignmentError: an id of ``data`` has no label, or a label has no row, or the class
                 names differ.
         """
-        where = {example_id: row for row, example_id in enumerate(self.ids)}
-        missing = [i for i in data.ids if i not in where]
-        if missing or len(where) != len(data):
-            extra = set(where).difference(data.ids)
-            raise AlignmentError(
-                f"labels and data differ: {len(missing)} of {len(data)} rows have no label, "
-                f"{len(extra)} of {len(where)} labels have no row",
-                where=data.name,
-                next_step="label exactly the rows that are joined; labels go by id, not position",
-            )
-        rows = np.fromiter((where[i] for i in data.ids), dtype=np.int64, count=len(data))
-        aligned = self.take(rows)
+        ours, theirs = self.id_column.arrow, data.ids.arrow
+        aligned = self
+        if not ours.equals(theirs):
+            rows = arrow.positions(theirs, ours)
+            missing = int((rows < 0).sum())
+            if missing or len(ours) != len(rows):
+                extra = len(ours) - (len(rows) - missing)
+                raise AlignmentError(
+                    f"labels and data differ: {missing} of {len(rows)} rows have no label, "
+                    f"{extra} of {len(ours)} labels have no row",
+                    where=data.name,
+                    next_step="label exactly the rows that are joined; labels go by id, not position",
+                )
+            aligned = self.take(rows)
         wanted = data.info.classes
         if not wanted or not self.classes or self.classes == wanted:
             return aligned
@@ -116,22 +147,25 @@ class LabelSet:
 
     def take(self, rows: npt.NDArray[Any]) -> LabelSet:
         """The rows at these positions, in this order."""
+        rows = np.asarray(rows)
+        if rows.dtype == np.bool_:
+            rows = np.flatnonzero(rows)
         return replace(
             self,
-            ids=tuple(self.ids[int(r)] for r in rows),
+            ids=Strings(arrow.take(self.id_column.arrow, rows)),
             probs=self.probs[rows],
             abstain=self.abstain[rows],
             weight=self.weight[rows],
-            texts=None if self.texts is None else tuple(self.texts[int(r)] for r in rows),
+            texts=None if self.texts is None else Strings(arrow.take(_column(self.texts), rows)),
         )
 
     def write(self, path: Path) -> None:
         """Write one Parquet file: id, p0 … p(K−1), abstain, weight, text when there is one."""
-        columns: dict[str, Any] = {"id": list(self.ids)}
+        columns: dict[str, Any] = {"id": self.id_column.arrow}
         columns |= {f"p{k}": self.probs[:, k] for k in range(self.probs.shape[1])}
         columns |= {"abstain": self.abstain, "weight": self.weight}
         if self.texts is not None:
-            columns["text"] = list(self.texts)
+            columns["text"] = _column(self.texts)
         meta = json.dumps(
             {
                 "classes": list(self.classes),
@@ -140,43 +174,76 @@ class LabelSet:
             },
             sort_keys=True,
         )
-        pq.write_table(pa.table(columns).replace_schema_metadata({"w2s": meta}), path)
+        arrow.write_parquet(arrow.table(columns).replace_schema_metadata({"w2s": meta}), path)
 
     @classmethod
     def read(cls, path: Path) -> LabelSet:
         """Read what :meth:`write` wrote."""
-        table = read_parquet(path)
+        table = arrow.read_parquet(path)
         meta = json.loads((table.schema.metadata or {})[b"w2s"])
         names = [n for n in table.column_names if n[0] == "p" and n[1:].isdigit()]
-        probs = [to_numpy(table[n]) for n in names]
+        probs = [arrow.to_numpy(table[n]) for n in names]
         return cls(
-            ids=tuple(table["id"].to_pylist()),
+            ids=Strings(table["id"]),
             probs=np.stack(probs, 1) if probs else np.zeros((table.num_rows, 0)),
             classes=tuple(meta["classes"]),
-            abstain=to_numpy(table["abstain"].cast(pa.uint8())).astype(bool),
-            weight=to_numpy(table["weight"]),
-            texts=tuple(table["text"].to_pylist()) if "text" in table.column_names else None,
+            abstain=arrow.to_numpy(table["abstain"].cast(pa.uint8())).astype(bool),
+            weight=arrow.to_numpy(table["weight"]),
+            texts=Strings(table["text"]) if "text" in table.column_names else None,
             data_digest=meta["data_digest"],
             provenance=meta["provenance"],
         )
 
 
-def first_repeated(ids: Iterable[str]) -> str:
-    """The first id that occurs a second time; empty when none does."""
-    seen: set[str] = set()
-    for example_id in ids:
-        if example_id in seen:
-            return example_id
-        seen.add(example_id)
-    return ""
+class _Joined:
+    """Label sets one after the other, as columns."""
+
+    def __init__(self) -> None:
+        self._first: LabelSet | None = None
+        self._ids: list[pa.Array] = []
+        self._texts: list[pa.Array] = []
+        self._numbers: dict[str, list[npt.NDArray[Any]]] = {
+            "probs": [],
+            "abstain": [],
+            "weight": [],
+        }
+
+    def add(self, part: LabelSet) -> None:
+        """Take over the rows of a part; what it holds otherwise can go."""
+        first = self._first
+        if first is None:
+            # Everything but the rows: keeping the first part itself would keep its rows twice.
+            self._first = first = replace(part.take(np.zeros(0, np.int64)), ids=())
+        if part.classes != first.classes or part.probs.shape[1] != first.probs.shape[1]:
+            raise DataError(
+                f"label sets over {list(first.classes)} ({first.probs.shape[1]} columns) and "
+                f"{list(part.classes)} ({part.probs.shape[1]} columns) cannot be joined"
+            )
+        if (part.texts is None) != (first.texts is None):
+            raise DataError("label sets with and without texts cannot be joined")
+        self._ids += part.id_column.arrow.chunks
+        if part.texts is not None:
+            self._texts += _column(part.texts).chunks
+        for name, parts in self._numbers.items():
+            parts.append(getattr(part, name))
+
+    def labels(self) -> LabelSet:
+        """All of them as one."""
+        if self._first is None:
+            raise DataError("there are no labels to join")
+        numbers: dict[str, Any] = {n: np.concatenate(p) for n, p in self._numbers.items()}
+        texts = None if self._first.texts is None else _chunked(self._texts)
+        return replace(self._first, ids=_chunked(self._ids), texts=texts, **numbers)
 
 
-def read_parquet(path: Path, columns: list[str] | None = None) -> pa.Table:
-    """A Parquet file as a table. ``pq.read_table`` would do, but imports pandas on the way."""
-    with pq.ParquetFile(path) as file:
-        return file.read(columns=columns)
+def _chunked(chunks: list[pa.Array]) -> Strings:
+    return Strings(pa.chunked_array(chunks, pa.string()))
 
 
-def to_numpy(column: Any) -> npt.NDArray[Any]:
-    """A numeric column without nulls, copied. Arrow's own ``to_numpy`` imports pandas on the way."""
-    return np.from_dlpack(pa.concat_arrays(column.chunks)).copy() if len(column) else np.zeros(0)
+def _strings(values: Any) -> Strings:
+    return values if isinstance(values, Strings) else Strings(values)
+
+
+def _column(texts: Sequence[str]) -> pa.ChunkedArray:
+    assert isinstance(texts, Strings)
+    return texts.arrow

@@ -11,10 +11,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from w2s_toolkit import arrow
 from w2s_toolkit.data import Dataset, LabelSet
 from w2s_toolkit.plan.planner import Measured, Plan, Predicted
 from w2s_toolkit.signatures import failure_signatures
@@ -64,7 +63,7 @@ def write_predictions(plan: Plan, store: Store, folder: Path) -> list[dict[str, 
         parts = [cell_folder(plan.axes, row.cell), row.phase, f"{row.role}-{row.split}.parquet"]
         path = folder.joinpath(*(p for p in parts if p))
         path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(_predictions(store, row), path)
+        arrow.write_parquet(_predictions(store, row), path)
         index.append(
             {
                 "file": path.relative_to(folder).as_posix(),
@@ -95,18 +94,18 @@ def _predictions(store: Store, row: Predicted) -> pa.Table:
     data = Dataset.read(store.open(row.data).path / DATA)
     labels = LabelSet.read(store.open(row.key).path / LABELS).align(data)
     weak = LabelSet.read(store.open(row.weak).path / LABELS).align(data)
-    columns: dict[str, Any] = {"id": data.ids, "gold": data.table["gold"]}
+    columns: dict[str, Any] = {"id": data.ids.arrow, "gold": data.column("gold")}
     columns["weak"] = _or_null(weak)
     columns |= {f"weak_p{k}": weak.probs[:, k] for k in range(weak.probs.shape[1])}
     columns["predicted"] = _or_null(labels)
     columns |= {f"p{k}": labels.probs[:, k] for k in range(labels.probs.shape[1])}
     columns["abstain"] = labels.abstain
     meta = {"w2s": json.dumps({"classes": list(labels.classes)})}
-    return pa.table(columns).replace_schema_metadata(meta)
+    return arrow.table(columns).replace_schema_metadata(meta)
 
 
 def _or_null(labels: LabelSet) -> pa.Array:
-    return pa.array(labels.predicted, mask=np.asarray(labels.abstain))
+    return arrow.from_numpy(labels.predicted, ~labels.abstain)
 
 
 def _read(

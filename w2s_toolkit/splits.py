@@ -8,16 +8,19 @@ training split leaves them as they are.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
+from w2s_toolkit import arrow
+from w2s_toolkit.arrow import Strings
 from w2s_toolkit.errors import DataError
 
 Rows = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,8 @@ def draw(
     Raises:
         DataError: a source has too few rows.
     """
-    taken: set[str] = set()
+    pools, names = _pools(sources, len(classes) if balance else 0)
+    taken = np.zeros(len(names), dtype=np.bool_)  # groups, whichever source they were drawn from
     out: dict[str, Rows] = {}
     for request in requests:
         origin = feeds.get(request.name, feeds.get("*", ""))
@@ -67,79 +71,125 @@ def draw(
                 where=f"task.splits.{request.name}",
                 next_step=f"the task has: {', '.join(sources)}",
             )
-        source = sources[origin]
-        quotas = _quotas(source, request, taken, classes if balance else ())
-        rows = _fill(source, request, quotas, taken)
-        _check_size(request, rows, source, taken, classes, quotas, origin)
-        taken.update(source.groups[r] for r in rows)
+        pool = pools[origin]
+        free = np.flatnonzero(~taken[pool.groups])
+        quotas = _quotas(pool, request, free)
+        rows = _fill(pool, request, quotas, free, names)
+        if len(rows) != quotas.sum() or not len(rows):
+            raise _too_few(request, pool, free, classes, origin)
+        taken[pool.groups[rows]] = True
         out[request.name] = rows
     return out
 
 
-def _quotas(
-    source: Source, request: SplitRequest, taken: set[str], classes: Sequence[str]
-) -> dict[int, int]:
-    """How many rows of each class; class −1 stands for any when nothing is balanced."""
-    if not classes:
-        free = sum(g not in taken for g in source.groups)
-        return {-1: free if request.size is None else request.size}
-    count = len(classes)
+@dataclass(frozen=True)
+class _Pool:
+    """A source as numbers: groups are numbered alike in all sources.
+
+    Attributes:
+        groups: (n,) group of each row.
+        kinds: (n,) what is to be balanced: the class; ``count`` where it is no class. All 0 when
+            nothing is balanced.
+        count: number of kinds.
+        balanced: whether kinds are classes.
+    """
+
+    groups: Rows
+    kinds: Rows
+    count: int
+    balanced: bool
+
+
+def _pools(sources: Mapping[str, Source], classes: int) -> tuple[dict[str, _Pool], Strings]:
+    columns = {name: Strings(source.groups).arrow for name, source in sources.items()}
+    chunks = [chunk for column in columns.values() for chunk in column.chunks]
+    numbers, names = arrow.codes(pa.chunked_array(chunks, pa.string()))
+    pools, start = {}, 0
+    for name, source in sources.items():
+        groups = numbers[start : start + len(columns[name])]
+        kinds = np.zeros(len(groups), dtype=np.int64)
+        if classes:
+            known = (source.classes >= 0) & (source.classes < classes)
+            kinds = np.where(known, source.classes, classes)
+        pools[name] = _Pool(groups, kinds, classes or 1, bool(classes))
+        start += len(groups)
+    return pools, Strings(names)
+
+
+def _quotas(pool: _Pool, request: SplitRequest, free: Rows) -> Rows:
+    """How many rows of each kind, (count,)."""
     if request.size is None:
-        free_rows = np.array([g not in taken for g in source.groups], dtype=bool)
-        counts = np.bincount(source.classes[free_rows], minlength=count)
-        return dict.fromkeys(range(count), int(counts.min()))
-    return {k: request.size // count + (k < request.size % count) for k in range(count)}
+        counts = np.bincount(pool.kinds[free], minlength=pool.count)[: pool.count]
+        return np.full(pool.count, counts.min(), dtype=np.int64)
+    share, more = divmod(request.size, pool.count)
+    return share + (np.arange(pool.count) < more).astype(np.int64)
 
 
-def _fill(source: Source, request: SplitRequest, quotas: dict[int, int], taken: set[str]) -> Rows:
+def _fill(pool: _Pool, request: SplitRequest, quotas: Rows, free: Rows, names: Strings) -> Rows:
     """Whole groups that fit first; then parts of groups, the rest of which no split may use."""
-    left = dict(quotas)
-    members: dict[str, list[int]] = {}
-    for row, group in enumerate(source.groups):
-        if group not in taken:
-            members.setdefault(group, []).append(row)
-    order = sorted(members, key=lambda g: hashlib.sha256(f"{request.seed}:{g}".encode()).digest())
-    chosen: list[int] = []
-    skipped: list[str] = []
-    balanced = -1 not in quotas
-    for group in order:
-        if not any(left.values()):
-            break
-        need = Counter(int(source.classes[r]) if balanced else -1 for r in members[group])
-        if all(left.get(k, 0) >= n for k, n in need.items()):
-            chosen.extend(members[group])
-            for k, n in need.items():
-                left[k] -= n
-        else:
-            skipped.append(group)
-    for group in skipped:
-        for row in members[group]:
-            k = int(source.classes[row]) if balanced else -1
-            if left.get(k, 0) > 0:
-                chosen.append(row)
-                left[k] -= 1
-    return np.array(chosen, dtype=np.int64)
+    ranks = _ranks(pool.groups[free], names, request.seed)
+    order = np.argsort(ranks, kind="stable")  # rows of a group stay in the order of the file
+    rows, ranks, kinds = free[order], ranks[order], pool.kinds[free[order]]
+    left = np.append(quotas, 0)
+    whole = _whole_groups(ranks, kinds, left)[ranks]
+    parts = np.zeros(len(rows), dtype=np.bool_)
+    for kind in np.flatnonzero(left):
+        parts[np.flatnonzero(~whole & (kinds == kind))[: left[kind]]] = True
+    return np.concatenate([rows[whole], rows[parts]])
 
 
-def _check_size(
-    request: SplitRequest,
-    rows: Rows,
-    source: Source,
-    taken: set[str],
-    classes: Sequence[str],
-    quotas: Mapping[int, int],
-    origin: str,
-) -> None:
-    wanted = sum(quotas.values())
-    if len(rows) == wanted and wanted > 0:
-        return
-    free = [int(c) for g, c in zip(source.groups, source.classes, strict=True) if g not in taken]
-    by_class = Counter(free)
-    detail = ", ".join(f"{by_class.get(k, 0)} {name!r}" for k, name in enumerate(classes))
+def _ranks(groups: Rows, names: Strings, seed: str) -> Rows:
+    """Place of each row's group in an order that depends on the seed and the groups' names."""
+    present, which = np.unique(groups, return_inverse=True)
+    digests = bytearray()  # joining a list would hold an object a group
+    for name in Strings(arrow.take(names.arrow, present)):
+        digests += hashlib.sha256(f"{seed}:{name}".encode()).digest()
+    words = np.frombuffer(digests, dtype=">u8").reshape(-1, 4).astype(np.uint64)
+    ranks = np.empty(len(present), dtype=np.int64)
+    ranks[np.lexsort(words.T[::-1])] = np.arange(len(present))
+    return ranks[which.reshape(-1)]
+
+
+def _whole_groups(ranks: Rows, kinds: Rows, left: Rows) -> Flags:
+    """Which groups are taken whole when each in turn is if it fits, (G,); lowers ``left``.
+
+    A group that does not fit now never will, since less and less is left. So all that do not fit
+    are put aside at once, then the longest stretch that fits together is taken at once, and so on:
+    one round for each size of group at most.
+
+    Args:
+        ranks: (n,) group of each row, in ascending order, the order of the draw.
+        kinds: (n,) kind of each row.
+        left: (count + 1,) rows still wanted of each kind; none of the last.
+    """
+    number = int(ranks[-1]) + 1 if len(ranks) else 0
+    taken = np.zeros(number, dtype=np.bool_)
+    pairs, size = np.unique(kinds * number + ranks, return_counts=True)
+    kind, group = np.divmod(pairs, max(1, number))  # sorted by kind, then by rank
+    while len(group):
+        unfit = np.zeros(number, dtype=np.bool_)
+        unfit[group[size > left[kind]]] = True
+        kind, group, size = (a[~unfit[group]] for a in (kind, group, size))
+        first = np.searchsorted(kind, np.arange(len(left)))
+        before = np.concatenate([[0], np.cumsum(size)])
+        too_many = before[1:] - before[first][kind] > left[kind]
+        stop = int(group[too_many].min()) if too_many.any() else number
+        now = group < stop
+        taken[group[now]] = True
+        left -= np.bincount(kind[now], weights=size[now], minlength=len(left)).astype(np.int64)
+        kind, group, size = (a[~now] for a in (kind, group, size))
+    return taken
+
+
+def _too_few(
+    request: SplitRequest, pool: _Pool, free: Rows, classes: Sequence[str], origin: str
+) -> DataError:
+    counts = np.bincount(pool.kinds[free], minlength=pool.count)
+    detail = ", ".join(f"{counts[k]} {name!r}" for k, name in enumerate(classes[: pool.count]))
     need = request.size if request.size is not None else "at least one"
-    raise DataError(
+    return DataError(
         f"split {request.name!r} needs {need} rows, but its source {origin!r} has {len(free)} "
-        f"left{f' ({detail})' if detail and -1 not in quotas else ''} "
+        f"left{f' ({detail})' if detail and pool.balanced else ''} "
         f"after the splits drawn before it",
         where=f"task.splits.{request.name}",
         next_step="ask for fewer rows, or set task.balance: false if the classes are uneven",

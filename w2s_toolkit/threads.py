@@ -20,7 +20,7 @@ HEAVY = frozenset({"assist", "fit", "label", "refine", "train"})
 MOST = 4
 """Stages side by side unless more are asked for: each holds models of its own in memory."""
 
-_SPINS = {"GOMP_SPINCOUNT": "20000"}
+_SPINS = {"GOMP_SPINCOUNT": "100000"}
 
 
 def default_threads() -> int:

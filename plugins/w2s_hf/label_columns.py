@@ -1,4 +1,4 @@
-"""Which columns of a labels file hold ids, texts and labels, and how a row becomes numbers."""
+"""Which columns of a labels file hold ids, texts and labels, and how rows become numbers."""
 
 from __future__ import annotations
 
@@ -6,27 +6,29 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from w2s_hf.config import LabelsFileConfig
-from w2s_hf.label_rows import FileRow
 from w2s_toolkit.data import FloatArray
 from w2s_toolkit.errors import DataError
+from w2s_toolkit.readers import FileRow
 
 ID_COLUMNS = ("id", "example_id")
 TEXT_COLUMNS = ("text", "txt", "prompt")
 PROBS_COLUMNS = ("soft_label", "probs")
 
+Reader: TypeAlias = Callable[[Sequence[FileRow]], FloatArray]
+
 
 @dataclass(frozen=True)
 class Columns:
-    """Where things are: column names, and a function from a row to probabilities (K,)."""
+    """Where things are: column names, and a function from n rows to probabilities (n, K)."""
 
     id: str | None
     text: str | None
-    probs: Callable[[FileRow], FloatArray]
+    probs: Reader
 
 
 def find_columns(
@@ -56,15 +58,15 @@ def find_columns(
 
 def _probs_reader(
     config: LabelsFileConfig, names: Sequence[str], classes: Sequence[str], file: str
-) -> Callable[[FileRow], FloatArray]:
+) -> Reader:
     order = _class_order(config, classes, file)
     if config.label_column is not None:
-        column = config.label_column
-        return lambda row: _one_hot(row, column, config.classes or classes)[order]
+        column, theirs = config.label_column, config.classes or classes
+        return lambda rows: np.eye(len(theirs))[[_class(r, column, theirs) for r in rows]][:, order]
     if config.probs_columns is not None:
         several = config.probs_columns
         _same_number(len(several), classes, f"{file}: probs_columns")
-        return lambda row: _numbers(row, [row.values[c] for c in several], classes)[order]
+        return lambda rows: _numbers(rows, _cells(rows, several), classes)[:, order]
     numbered = [name for name in names if name[:1] == "p" and name[1:].isdigit()]
     lists = [name for name in PROBS_COLUMNS if name in names]
     if config.probs_column is None and (len(lists) > 1 or (lists and numbered)):
@@ -75,11 +77,11 @@ def _probs_reader(
         )
     single = config.probs_column or (lists[0] if lists else None)
     if single is not None:
-        return lambda row: _numbers(row, _list(row, single), classes)[order]
+        return lambda rows: _numbers(rows, [_list(r, single) for r in rows], classes)[:, order]
     if numbered:
         numbered.sort(key=lambda name: int(name[1:]))
         _same_number(len(numbered), classes, f"{file}: {_listed(numbered)}")
-        return lambda row: _numbers(row, [row.values[c] for c in numbered], classes)[order]
+        return lambda rows: _numbers(rows, _cells(rows, numbered), classes)[:, order]
     raise DataError(
         f"no column with soft labels was found; the file has {_listed(names)}",
         where=file,
@@ -113,11 +115,45 @@ def _list(row: FileRow, column: str) -> Any:
     return value
 
 
-def _numbers(row: FileRow, values: Sequence[Any], classes: Sequence[str]) -> FloatArray:
+def _cells(rows: Sequence[FileRow], columns: Sequence[str]) -> list[list[Any]]:
+    return [[row.values.get(column) for column in columns] for row in rows]
+
+
+def _numbers(
+    rows: Sequence[FileRow], values: Sequence[Sequence[Any]], classes: Sequence[str]
+) -> FloatArray:
+    """Probabilities (n, K) of n rows, made to sum to one."""
+    probs = _plain_numbers(values, len(classes))
+    if probs is not None:
+        total = probs.sum(axis=1)
+        if np.isfinite(probs).all() and probs.min() >= 0 and not _off(total).any():
+            return np.asarray(probs / total[:, None])
+    # One at a time, to find the row that is wrong and what is wrong with it.
+    each = [_row_numbers(row, one, classes) for row, one in zip(rows, values, strict=True)]
+    return np.stack(each)
+
+
+def _plain_numbers(values: Sequence[Sequence[Any]], classes: int) -> FloatArray | None:
+    """All values at once, (n, K), where that is plain to do."""
+    flat = [value for one in values for value in one]
+    if {len(one) for one in values} != {classes} or not set(map(type, flat)) <= {float, int, str}:
+        return None
+    try:
+        return np.array(list(map(float, flat))).reshape(-1, classes)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _off(total: Any) -> Any:
+    # Labels kept as 16-bit floats sum to 0.998 to 1.002; anything further off is something else.
+    return np.abs(total - 1) > 0.01
+
+
+def _row_numbers(row: FileRow, values: Sequence[Any], classes: Sequence[str]) -> FloatArray:
     _same_number(len(values), classes, row.where)
     try:
         probs = np.asarray([_number(v) for v in values], dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise DataError(f"{list(values)} are not numbers", where=row.where) from None
     if not np.all(np.isfinite(probs)) or probs.min() < 0:
         raise DataError(
@@ -126,8 +162,7 @@ def _numbers(row: FileRow, values: Sequence[Any], classes: Sequence[str]) -> Flo
             next_step="leave rows without a label out of the file",
         )
     total = float(probs.sum())
-    # Labels kept as 16-bit floats sum to 0.998 to 1.002; anything further off is something else.
-    if abs(total - 1) > 0.01:
+    if _off(total):
         raise DataError(
             f"the probabilities {list(values)} sum to {total:.4g}, not to one",
             where=row.where,
@@ -142,25 +177,24 @@ def _number(value: Any) -> float:
     return float(value)
 
 
-def _one_hot(row: FileRow, column: str, classes: Sequence[str]) -> FloatArray:
+def _class(row: FileRow, column: str, classes: Sequence[str]) -> int:
     value = row.values.get(column)
     if isinstance(value, str) and value in classes:
-        index = list(classes).index(value)
-    else:
-        index = _index(value)
-        if not 0 <= index < len(classes):
-            raise DataError(
-                f"label {value!r} is neither one of {list(classes)} nor an index of them",
-                where=row.where,
-            )
-    return np.asarray(np.eye(len(classes))[index])
+        return list(classes).index(value)
+    index = _index(value)
+    if not 0 <= index < len(classes):
+        raise DataError(
+            f"label {value!r} is neither one of {list(classes)} nor an index of them",
+            where=row.where,
+        )
+    return index
 
 
 def _index(value: Any) -> int:
     """A whole number given as a number or as text; −1 for anything else."""
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return -1
     return int(number) if math.isfinite(number) and number == int(number) else -1
 

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from w2s_hf.config import LabelsFileConfig
 from w2s_hf.label_columns import Columns, find_columns
-from w2s_hf.label_rows import FileRow, read_rows
+from w2s_toolkit import arrow
 from w2s_toolkit.contracts import Context
-from w2s_toolkit.data import Dataset, FloatArray, LabelSet, ModelRef
+from w2s_toolkit.data import BoolArray, Dataset, FloatArray, LabelSet, ModelRef
 from w2s_toolkit.digest import Digests
 from w2s_toolkit.errors import DataError
+from w2s_toolkit.readers import SUFFIXES, column_names, read_rows
 
 NAME = "supervisors/labels_file"
 VERSION = "1"
+_TOGETHER = 4096
 
 
 class LabelsFile:
@@ -44,21 +49,27 @@ class LabelsFile:
         """
         path = Path(self.config.path).expanduser()
         classes = data.info.classes or tuple(str(k) for k in range(data.num_classes))
-        rows = read_rows(path)
-        names = list(dict.fromkeys(name for row in rows for name in row.values))
+        names = _column_names(path)
         columns = find_columns(self.config, names, classes, path.name)
-        found = self._match(rows, columns, data, path.name)
+        if columns.id is None and columns.text is None:
+            raise DataError(
+                f"no column with ids or texts was found; the file has {', '.join(names)}",
+                where=path.name,
+                next_step="name one in id_column or text_column",
+            )
+        given = read_labels(path, columns)
+        found, counts, means = _match(given, data)
 
         probs = np.full((len(data), len(classes)), 1 / len(classes))
+        probs[found] = means
         abstain = np.ones(len(data), dtype=bool)
-        for at, labels in found.items():
-            probs[at], abstain[at] = np.mean(labels, axis=0), False
-        self._report(found, abstain, ctx, path.name)
-        if len(data) and not found:
+        abstain[found] = False
+        self._report(counts, abstain, ctx, path.name)
+        if len(data) and not len(found):
             # Labels often cover the pool alone; a student without any label is refused later.
-            ctx.warn("labels_match_nothing", _nothing_matches(rows, columns, data, path.name))
+            ctx.warn("labels_match_nothing", _nothing_matches(given, columns, data, path.name))
         return LabelSet(
-            ids=tuple(data.ids),
+            ids=data.ids,
             probs=probs,
             classes=data.info.classes,
             abstain=abstain,
@@ -70,28 +81,10 @@ class LabelsFile:
             },
         )
 
-    def _match(
-        self, rows: Sequence[FileRow], columns: Columns, data: Dataset, file: str
-    ) -> dict[int, list[FloatArray]]:
-        """Row of the data -> the labels the file gives it; every label of the file is checked."""
-        if columns.id is None and columns.text is None:
-            raise DataError(
-                f"no column with ids or texts was found; the file has {', '.join(rows[0].values)}",
-                where=file,
-                next_step="name one in id_column or text_column",
-            )
-        labels = [columns.probs(row) for row in rows]
-        found: dict[int, list[FloatArray]] = {}
-        if columns.id is not None:
-            found = _join(rows, labels, columns.id, data.ids)
-        if not found and columns.text is not None:
-            found = _join(rows, labels, columns.text, data.prompts)
-        return found
-
     def _report(
-        self, found: dict[int, list[FloatArray]], abstain: np.ndarray, ctx: Context, file: str
+        self, counts: npt.NDArray[np.int64], abstain: BoolArray, ctx: Context, file: str
     ) -> None:
-        repeated = sum(len(labels) > 1 for labels in found.values())
+        repeated = int((counts > 1).sum())
         if repeated:
             ctx.count("averaged", repeated)
             ctx.warn(
@@ -108,27 +101,100 @@ class LabelsFile:
             )
 
 
+@dataclass(frozen=True)
+class FileLabels:
+    """The labels of a file, as columns.
+
+    Attributes:
+        ids, texts: (n,) what each row is joined by, null where it has none; None without a column.
+        probs: (n, K).
+    """
+
+    ids: pa.ChunkedArray | None
+    texts: pa.ChunkedArray | None
+    probs: FloatArray
+
+
+def read_labels(path: Path, columns: Columns) -> FileLabels:
+    """All labels of a file, each of them checked, some thousand rows at a time."""
+    keys: dict[str, list[pa.Array]] = {c: [] for c in (columns.id, columns.text) if c is not None}
+    probs = []
+    rows = read_rows(path, path.name)
+    while batch := list(islice(rows, _TOGETHER)):
+        probs.append(columns.probs(batch))
+        for column, chunks in keys.items():
+            values = (row.values.get(column) for row in batch)
+            texts = arrow.text_array(None if v is None else str(v) for v in values)
+            chunks.extend(texts.chunks)
+    made = {column: pa.chunked_array(chunks, pa.string()) for column, chunks in keys.items()}
+    return FileLabels(
+        made.get(columns.id or ""), made.get(columns.text or ""), np.concatenate(probs)
+    )
+
+
+def _match(
+    given: FileLabels, data: Dataset
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], FloatArray]:
+    """Rows of the data that have labels (m,), how many each has (m,), and their mean (m, K)."""
+    nothing = np.zeros(0, dtype=np.int64)
+    found = nothing, nothing, given.probs[:0]
+    if given.ids is not None:
+        found = _join(given.ids, given.probs, data.ids.arrow)
+    if not len(found[0]) and given.texts is not None:
+        found = _join(given.texts, given.probs, data.prompts.arrow)
+    return found
+
+
 def _join(
-    rows: Sequence[FileRow], labels: Sequence[FloatArray], column: str, wanted: Sequence[str]
-) -> dict[int, list[FloatArray]]:
-    """Labels by position in ``wanted``; a text that occurs there twice gets them twice."""
-    given: dict[str, list[FloatArray]] = defaultdict(list)
-    for row, label in zip(rows, labels, strict=True):
-        value = row.values.get(column)
-        if value is not None:
-            given[str(value)].append(label)
-    return {at: given[name] for at, name in enumerate(wanted) if name in given}
+    keys: pa.ChunkedArray, probs: FloatArray, wanted: pa.ChunkedArray
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], FloatArray]:
+    """A text that occurs twice in ``wanted`` gets its labels twice."""
+    if keys.null_count:
+        named = arrow.to_numpy(pc.is_valid(keys).cast(pa.uint8())).astype(bool)
+        keys, probs = keys.drop_null(), probs[named]
+    codes, names = arrow.codes(keys)
+    at = arrow.positions(wanted, pa.chunked_array([names]))
+    found = np.flatnonzero(at >= 0)
+    size = len(names)
+    counts = np.bincount(codes, minlength=size)
+    sums = [np.bincount(codes, weights=column, minlength=size) for column in probs.T]
+    labels = at[found]
+    means = np.stack([column[labels] for column in sums], axis=1) / counts[labels][:, None]
+    return found, counts[labels], means
 
 
-def _nothing_matches(rows: Sequence[FileRow], columns: Columns, data: Dataset, file: str) -> str:
-    column = columns.text if columns.text is not None else columns.id
-    theirs = str(rows[0].values.get(column or "", ""))
-    ours = (data.prompts if columns.text is not None else data.ids)[0]
+def _column_names(path: Path) -> list[str]:
+    if path.suffix.lower() not in SUFFIXES:
+        raise DataError(
+            f"files ending in {path.suffix!r} cannot be read as labels",
+            where=path.name,
+            next_step=f"use one of {', '.join(SUFFIXES)}",
+        )
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise DataError(
+            f"the labels file cannot be opened: {error.strerror or error}",
+            where=str(path),
+            next_step="check supervisors.labels_file.path",
+        ) from error
+    names = column_names(path, path.name)
+    if not names:
+        raise DataError("the labels file holds no rows", where=path.name)
+    return names
+
+
+def _nothing_matches(given: FileLabels, columns: Columns, data: Dataset, file: str) -> str:
+    by_text = given.texts is not None
+    theirs = given.texts if given.texts is not None else given.ids
+    assert theirs is not None
+    column = columns.text if by_text else columns.id
+    ours = (data.prompts if by_text else data.ids)[0]
     return (
-        f"none of the {len(rows)} labels in {file} belongs to one of the {len(data)} rows of "
-        f"{data.name or 'the data'}: the file has {_short(theirs)} (column {column!r}), the data "
-        f"has {_short(ours)}; if they should match, let the task build its prompts exactly as the "
-        "file's texts, or join by id (match, id_column, text_column)"
+        f"none of the {len(given.probs)} labels in {file} belongs to one of the {len(data)} rows "
+        f"of {data.name or 'the data'}: the file has {_short(str(theirs[0].as_py()))} (column "
+        f"{column!r}), the data has {_short(ours)}; if they should match, let the task build its "
+        "prompts exactly as the file's texts, or join by id (match, id_column, text_column)"
     )
 
 

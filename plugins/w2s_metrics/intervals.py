@@ -66,7 +66,7 @@ def proportion(hits: BoolArray, groups: IntArray) -> Estimate:
         groups: (n,) group codes.
     """
     n, p = len(hits), float(hits.mean())
-    effective = float(len(np.unique(groups)))
+    effective = float(np.count_nonzero(np.bincount(groups)))
     if 0 < p < 1 and effective > 1:
         variance = cluster_se((hits - p) / n, groups) ** 2
         independent = p * (1 - p) / (n - 1)

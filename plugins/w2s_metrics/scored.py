@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow.compute as pc
 
+from w2s_toolkit import arrow
 from w2s_toolkit.contracts import Observation
 from w2s_toolkit.data import BoolArray, Dataset, FloatArray, LabelSet
 from w2s_toolkit.errors import DataError
@@ -62,8 +64,16 @@ def answers(labels: LabelSet, data: Dataset) -> Answers:
 
 def group_codes(data: Dataset) -> IntArray:
     """(n,) group numbers from 0; a row without a group is a group of its own."""
-    names = [group or f"\0{i}" for group, i in zip(data.groups, data.ids, strict=True)]
-    return np.asarray(np.unique(names, return_inverse=True)[1], dtype=np.int64).reshape(-1)
+    groups, ids = data.groups.arrow, data.ids.arrow
+    empty, mark = arrow.scalar(""), arrow.scalar("\0")
+    own = pc.binary_join_element_wise(mark, ids, empty)
+    names = pc.if_else(pc.equal(groups, empty), own, groups)
+    codes, distinct = arrow.codes(names)
+    # Numbered by name, not by first occurrence: sums over groups then add up in one order,
+    # whatever the order of rows.
+    rank = np.empty(len(distinct), dtype=np.int64)
+    rank[arrow.to_numpy(pc.sort_indices(distinct)).astype(np.int64)] = np.arange(len(distinct))
+    return rank[codes]
 
 
 def abstained(given: BoolArray) -> str:
@@ -79,9 +89,15 @@ def same_items(seeds: Sequence[Observation]) -> tuple[list[Observation], bool]:
     returned as they are.
     """
     first = seeds[0].data
-    if any(set(s.data.ids) != set(first.ids) for s in seeds[1:]):
+    if any(not _same_ids(first, s.data) for s in seeds[1:]):
         return list(seeds), False
     return [Observation(s.seed, first, s.subject, s.references) for s in seeds], True
+
+
+def _same_ids(one: Dataset, other: Dataset) -> bool:
+    if len(one) != len(other):
+        return False
+    return bool((arrow.positions(one.ids.arrow, other.ids.arrow) >= 0).all())
 
 
 RESAMPLED_APART = "rows differ between seeds, so they are resampled within each seed"

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
+from pathlib import Path
 
 from w2s_tasks.columns import Record
 from w2s_tasks.config import HUB_SPLITS, HubSetConfig
 from w2s_tasks.files import Files
 from w2s_tasks.hub import read_hub
-from w2s_tasks.readers import read_files
 from w2s_toolkit.contracts import Context, Row
 from w2s_toolkit.errors import DataError
+from w2s_toolkit.readers import read_rows
 
 
 class Source:
@@ -32,9 +33,15 @@ class Source:
 def open_files(files: Files) -> dict[str, Source]:
     """Sources of local files, by name."""
     return {
-        name: Source(name, read_files(some), ", ".join(map(str, some)))
+        name: Source(name, _records(some), ", ".join(map(str, some)))
         for name, some in sorted(files.items())
     }
+
+
+def _records(files: Iterable[Path]) -> Iterator[Record]:
+    for path in files:
+        for row in read_rows(path):
+            yield Record(*row)
 
 
 def open_hub(repo: str, splits: Mapping[str, Iterable[Record]]) -> dict[str, Source]:

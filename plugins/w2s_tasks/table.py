@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
 
 from w2s_tasks.columns import Record
@@ -13,7 +14,9 @@ from w2s_tasks.template import parse_template
 from w2s_toolkit.contracts import Context, Row, TaskData
 from w2s_toolkit.data import TaskInfo
 from w2s_toolkit.errors import DataError
+from w2s_toolkit.seen import Seen, fingerprints
 
+_TOGETHER = 4096  # ids compared at a time: not more than the core takes rows at a time
 _REMARKS = {"blank_text": "have no text in any column of the template; they are kept"}
 
 
@@ -37,7 +40,7 @@ class Table:
         rows: dict[str, Iterator[Row]] = {}
         for name, source in sources.items():
             self._row(source.first)
-            rows[name] = rows_of(source, ctx, _Maker(self, ids), _REMARKS)
+            rows[name] = _checked(rows_of(source, ctx, _Maker(self, ids), _REMARKS), ids)
         info = TaskInfo("classification", self.config.choices, self.config.question)
         return TaskData(info, rows, feeds)
 
@@ -72,11 +75,18 @@ class Table:
 
 
 class _Ids:
-    """Ids of the data's own, which must differ over all sources: labels are joined by them."""
+    """Ids of the data's own, which must differ over all sources: labels are joined by them.
+
+    They are compared some thousand at a time and kept as fingerprints, so that a million of them
+    stay small; the last ones are compared when :meth:`check` is called.
+    """
 
     def __init__(self, column: str | None) -> None:
         self._column = column
-        self._seen: dict[str, str] = {}
+        self._seen = Seen()
+        self._new: list[str] = []
+        self._lines = array("q")
+        self._files: list[tuple[int, str]] = []
 
     def of(self, record: Record) -> str | None:
         """The record's id, or None where the data has none."""
@@ -89,14 +99,40 @@ class _Ids:
                 where=record.where,
                 next_step="give every row an id, or leave `id_column` out",
             )
-        if own in self._seen:
+        file = record.where.removesuffix(f":{record.line}")
+        if not self._files or self._files[-1][1] != file:
+            self._files.append((len(self._lines), file))
+        self._new.append(own)
+        self._lines.append(record.line)
+        if len(self._new) == _TOGETHER:
+            self.check()
+        return own
+
+    def check(self) -> None:
+        """Compare the ids since the last time with all that came before.
+
+        Raises:
+            DataError: two rows have the same id.
+        """
+        start = len(self._lines) - len(self._new)
+        earlier, first = self._seen.add(fingerprints(self._new))
+        if earlier.any():
+            at = int((earlier > 0).argmax())
             raise DataError(
-                f"the id {own!r} is also that of {self._seen[own]}",
-                where=record.where,
+                f"the id {self._new[at]!r} is also that of {self._place(int(first[at]))}",
+                where=self._place(start + at),
                 next_step="give every row an id of its own, or leave `id_column` out",
             )
-        self._seen[own] = record.where
-        return own
+        self._new.clear()
+
+    def _place(self, number: int) -> str:
+        file = next(name for start, name in reversed(self._files) if start <= number)
+        return f"{file}:{self._lines[number]}"
+
+
+def _checked(rows: Iterator[Row], ids: _Ids) -> Iterator[Row]:
+    yield from rows
+    ids.check()
 
 
 class _Maker:

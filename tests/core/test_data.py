@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import random
+import re
+import tempfile
+import unicodedata
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from w2s_toolkit.arrow import read_parquet
 from w2s_toolkit.contracts import Row, TaskData
 from w2s_toolkit.data import (
     Dataset,
@@ -22,6 +31,7 @@ from w2s_toolkit.data import (
     content_id,
 )
 from w2s_toolkit.errors import AlignmentError, DataError
+from w2s_toolkit.stages import rows as rows_module
 from w2s_toolkit.stages.rows import draw_split, group_hash, read_info, write_rows
 
 INFO = TaskInfo("classification", ("no", "yes"), "Is it?")
@@ -162,3 +172,118 @@ def test_impossible_rows_are_refused(tmp_path: Path) -> None:
         write_rows(_task([Row("x", gold=2)]), tmp_path)
     with pytest.raises(DataError, match="no rows"):
         write_rows(_task([]), tmp_path)
+
+
+def _naive_digest(data: Dataset) -> str:
+    h = hashlib.sha256()
+    for pair in sorted((e.id, e.evidence) for e in data):
+        h.update(json.dumps(pair, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+    return h.hexdigest()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.text(st.characters(codec="utf-8"), min_size=1), min_size=1, unique=True),
+    st.integers(1, 9),
+    st.randoms(use_true_random=False),
+)
+def test_a_set_read_from_a_file_is_the_one_in_memory(
+    ids: list[str], size: int, draw: random.Random
+) -> None:
+    rows = [
+        Example(
+            i,
+            f"text {i}",
+            draw.choice([("no", "yes"), ("a", "b", "c"), ()]),
+            draw.choice([0, 1, None]),
+            draw.choice([None, "gold"]),
+            draw.choice(["", "g"]),
+            draw.choice([None, 'he said "é\u2028"']),
+            draw.choice([{}, {"line": 3}]),
+        )
+        for i in ids
+    ]
+    data = Dataset.from_examples(rows, INFO, "pool")
+    with tempfile.TemporaryDirectory() as folder:
+        data.write(Path(folder) / "d.parquet")
+        for one in (data, Dataset.read(Path(folder) / "d.parquet")):
+            assert list(one) == rows
+            assert one.ids == ids and one.groups == [e.group for e in rows]
+            assert one.digest == _naive_digest(data)
+            batches = list(one.batches(size))
+            assert [len(b) for b in batches[:-1]] == [size] * (len(batches) - 1)
+            assert [e for b in batches for e in b] == rows
+            blind = one.blind()
+            assert list(blind) == [replace(e, gold=None, gold_text=None, meta={}) for e in rows]
+            assert [e for b in blind.batches(size) for e in b] == list(blind)
+            order = list(range(len(ids)))[::-2]
+            assert list(one.take(order)) == [rows[k] for k in order]
+            assert one.rows_of([ids[k] for k in order]).tolist() == order
+            assert list(one.take(np.arange(len(ids)) % 2 == 0)) == rows[::2]
+
+
+def test_rows_that_are_not_there_are_named() -> None:
+    with pytest.raises(AlignmentError, match="id 'other' is not in the data"):
+        _data().rows_of(["id1", "other"])
+
+
+def test_iterating_over_a_file_loads_none_of_its_columns(tmp_path: Path) -> None:
+    _data().write(tmp_path / "d.parquet")
+    data = Dataset.read(tmp_path / "d.parquet").blind()
+    assert [e.id for e in data] == list(_data().ids)
+    assert not data._columns._loaded  # type: ignore[attr-defined]
+
+
+def test_labels_made_batch_by_batch_are_those_made_at_once() -> None:
+    data = _data()
+    labels = _labels(data)
+    parts = (labels.take(np.arange(start, start + 2)) for start in (0, 2, 4))
+    joined = LabelSet.concat(parts)
+    assert joined.ids == labels.ids and joined.classes == INFO.classes
+    np.testing.assert_array_equal(joined.probs, labels.probs)
+    texts = [LabelSet((str(k),), np.zeros((1, 0)), texts=(f"answer {k}",)) for k in range(3)]
+    assert LabelSet.concat(texts).texts == ["answer 0", "answer 1", "answer 2"]
+    with pytest.raises(AlignmentError, match="'id0' is labelled twice"):
+        LabelSet.concat([labels, labels.take(np.array([0]))])
+    with pytest.raises(DataError, match="no labels to join"):
+        LabelSet.concat([])
+    with pytest.raises(DataError, match="cannot be joined"):
+        LabelSet.concat([labels, LabelSet(("x",), np.full((1, 3), 1 / 3), ("a", "b", "c"))])
+
+
+def test_ids_that_are_no_text_are_refused() -> None:
+    with pytest.raises(DataError, match="7 is a int, not text"):
+        LabelSet((7,), np.full((1, 2), 0.5))  # type: ignore[arg-type]
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.text(max_size=3), st.sampled_from([None, "mine", "x"]), st.booleans()),
+        min_size=1,
+        max_size=40,
+    ),
+    st.integers(1, 7),
+)
+def test_ids_do_not_depend_on_batches(rows: list[tuple[str, str | None, bool]], batch: int) -> None:
+    """Against one counter over all rows, as the ids are defined."""
+    made, used, expected, seen = [], set[str](), [], Counter[str]()
+    for number, (text, own, _) in enumerate(rows):
+        own_id = own if own is not None and own not in used else None
+        if own_id:
+            used.add(own_id)
+        made.append(Row(text, gold=number % 2, id=own_id))
+        expected.append(own_id or content_id(text, INFO.classes, seen[text]))
+        seen[text] += 1
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rows_module, "BATCH", batch)
+        write_rows(_task(made), Path(folder))
+        table = read_parquet(Path(folder) / rows_module.ROWS)
+    assert table["id"].to_pylist() == expected
+    assert table["gold"].to_pylist() == [row.gold for row in made]
+    assert table["group"].to_pylist() == [_naive_group(row.prompt) for row in made]
+
+
+def _naive_group(text: str) -> str:
+    plain = re.sub(r"[^\w]+", " ", unicodedata.normalize("NFKC", text).casefold()).strip()
+    return hashlib.sha256((plain or text).encode("utf-8")).hexdigest()[:16]

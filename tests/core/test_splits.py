@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -117,3 +119,55 @@ def test_too_few_rows_say_how_many_there_are() -> None:
         draw({"d": source}, {"*": "d"}, _requests({"pool": 8}), classes=CLASSES, balance=True)
     with pytest.raises(DataError, match="which the task does not have"):
         draw({"d": source}, {"*": "e"}, _requests({"pool": 8}), classes=CLASSES, balance=True)
+
+
+def _one_by_one(
+    source: Source, size: int, seed: str, taken: set[str], *, balance: bool
+) -> list[int]:
+    """The definition: groups in the order of the draw, whole ones that fit, then parts."""
+    left = {k: size // 2 + (k < size % 2) for k in (0, 1)} if balance else {0: size}
+    members: dict[str, list[int]] = {}
+    for row, group in enumerate(source.groups):
+        if group not in taken:
+            members.setdefault(group, []).append(row)
+    order = sorted(members, key=lambda g: hashlib.sha256(f"{seed}:{g}".encode()).digest())
+    chosen, skipped = [], []
+    for group in order:
+        kinds = [int(source.classes[r]) if balance else 0 for r in members[group]]
+        if all(left.get(k, 0) >= kinds.count(k) for k in kinds):
+            chosen += members[group]
+            for k in kinds:
+                left[k] -= 1
+        else:
+            skipped += members[group]
+    for row in skipped:
+        k = int(source.classes[row]) if balance else 0
+        if left.get(k, 0):
+            chosen.append(row)
+            left[k] -= 1
+    return chosen
+
+
+@settings(max_examples=150, deadline=None)
+@given(_tables(), st.integers(1, 12), st.integers(1, 12), st.booleans(), st.booleans())
+def test_drawing_all_at_once_is_drawing_group_by_group(
+    table: tuple[list[int], list[int]], test: int, pool: int, balance: bool, unlabelled: bool
+) -> None:
+    groups, classes = table
+    source = _source([g % 17 for g in groups] if pool % 2 else groups, classes)
+    if unlabelled:
+        source.classes[::5] = -1
+    requests = _requests({"test": test, "pool": pool}, seed="s")
+    expected, taken = {}, set[str]()
+    for request in requests:
+        rows = _one_by_one(source, request.size or 0, request.seed, taken, balance=balance)
+        expected[request.name] = rows
+        taken |= {source.groups[r] for r in rows}
+    whole = all(len(rows) == r.size for rows, r in zip(expected.values(), requests, strict=True))
+    try:
+        drawn = draw({"d": source}, {"*": "d"}, requests, classes=CLASSES, balance=balance)
+    except DataError:
+        assert not whole
+        return
+    assert whole
+    assert {name: rows.tolist() for name, rows in drawn.items()} == expected

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+import random
+from collections import defaultdict
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given as examples_of
+from hypothesis import settings
+from hypothesis import strategies as st
 
 from w2s_hf.config import LabelsFileConfig
+from w2s_hf.label_columns import find_columns
 from w2s_hf.labels_file import LabelsFile
 from w2s_toolkit.data import Dataset, Example, TaskInfo
 from w2s_toolkit.errors import DataError
+from w2s_toolkit.readers import FileRow
 from w2s_toolkit.stages.context import StageContext
 
 CLASSES = ("no", "yes")
@@ -123,7 +130,7 @@ def test_bad_json_names_its_line(tmp_path, data, ctx):
     with pytest.raises(DataError, match=r"labels\.jsonl:3"):
         label(path, data, ctx)
     path.write_text("[1]\n")
-    with pytest.raises(DataError, match=r"labels\.jsonl:1.*list"):
+    with pytest.raises(DataError, match=r"labels\.jsonl:1.*array"):
         label(path, data, ctx)
 
 
@@ -190,3 +197,46 @@ def test_settings_that_contradict_each_other_are_problems(tmp_path):
     config = LabelsFileConfig(path="x", probs_column="a", label_column="b")
     assert "probs_column and label_column" in config.check()[0]
     assert LabelsFileConfig(path="x", train_on="weak_train").check()
+
+
+@settings(max_examples=60, deadline=None)
+@examples_of(st.integers(2, 20), st.integers(1, 5), st.randoms(use_true_random=False))
+def test_reading_rows_together_gives_the_numbers_of_each_alone(classes, rows, draw):
+    names = [str(k) for k in range(classes)]
+    values = []
+    for _ in range(rows):
+        raw = [draw.random() + 0.001 for _ in names]
+        values.append([v / sum(raw) for v in raw])
+    several = [f"p{k}" for k in range(classes)]
+    made = [
+        FileRow(
+            f"f:{n}", n, {c: draw.choice([v, str(v)]) for c, v in zip(several, row, strict=True)}
+        )
+        for n, row in enumerate(values)
+    ]
+    read = find_columns(LabelsFileConfig(path="f"), ["id", *several], names, "f").probs
+    alone = [np.array([float(v) for v in row]) / np.array(row).sum() for row in values]
+    assert np.array_equal(read(made), np.stack(alone))
+
+
+def test_a_file_of_several_batches_is_joined_and_averaged_as_a_whole(tmp_path, ctx, monkeypatch):
+    """Against dictionaries of lists, with repeats, unknown ids and ids that are missing."""
+    draw = random.Random(0)
+    rows = []
+    for _ in range(300):
+        p = draw.random()
+        rows.append({"id": draw.choice([f"id{draw.randrange(120)}", None]), "probs": [1 - p, p]})
+    given = defaultdict(list)
+    for row in rows:
+        given[row["id"]].append(row["probs"])
+    examples = [Example(f"id{i}", f"text {i}", CLASSES) for i in range(100)]
+    data = Dataset.from_examples(examples, TaskInfo("classification", CLASSES), "pool")
+    path = write(tmp_path, rows)
+    monkeypatch.setattr("w2s_hf.labels_file._TOGETHER", 7)
+    labels = label(path, data, ctx)
+    for example_id, probs, abstains in zip(labels.ids, labels.probs, labels.abstain, strict=True):
+        assert abstains == (example_id not in given)
+        if not abstains:
+            whole = [np.array(p) / np.sum(p) for p in given[example_id]]
+            np.testing.assert_array_equal(probs, np.mean(whole, axis=0))
+    assert ctx.counters["averaged"] == sum(len(given[e.id]) > 1 for e in examples)

@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from w2s_tasks.config import TableConfig
-from w2s_tasks.readers import read_files
 from w2s_tasks.table import Table
 from w2s_toolkit.digest import Digests
 from w2s_toolkit.errors import DataError
+from w2s_toolkit.readers import read_rows
 
 ROWS = [
     {"question": "is it so?", "answer": "well, yes", "label": 1},
@@ -50,12 +50,12 @@ def test_any_text_survives_jsonl_and_csv(tmp_path, write, texts):
     rows = [{"text": t, "n": str(i)} for i, t in enumerate(texts)]
     for ending in ("jsonl", "csv"):
         path = write(tmp_path / f"any.{ending}", rows)
-        assert [r.values for r in read_files([path])] == rows
+        assert [r.values for r in read_rows(path)] == rows
 
 
 def test_line_separators_stay_inside_a_text(tmp_path, write):
     rows = [{"t": "a\u2028b\u0085c\x0bd", "label": 0}, {"t": "e", "label": 1}]
-    read = list(read_files([write(tmp_path / "a.jsonl", rows)]))
+    read = list(read_rows(write(tmp_path / "a.jsonl", rows)))
     assert [r.values for r in read] == rows
     assert [r.line for r in read] == [1, 2]
 
@@ -66,7 +66,7 @@ def test_byte_order_mark_blank_lines_and_windows_line_ends(tmp_path):
         ("a.jsonl", '{"t": "x", "label": "1"}\r\n\r\n{"t": "y", "label": "0"}\r\n'),
     ):
         (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + text.encode())
-        read = list(read_files([tmp_path / name]))
+        read = list(read_rows(tmp_path / name))
         assert [dict(r.values) for r in read] == [
             {"t": "x", "label": "1"},
             {"t": "y", "label": "0"},

@@ -193,7 +193,7 @@ def gold_labels(data: Dataset) -> LabelSet:
     """One-hot labels from gold, as the ceiling is trained on."""
     classes = data.info.classes
     probs = np.eye(data.num_classes)[data.gold]
-    return LabelSet(tuple(data.ids), probs, classes, data_digest=data.digest)
+    return LabelSet(data.ids, probs, classes, data_digest=data.digest)
 
 
 HANDLERS: dict[str, Callable[[Work], None]] = {
