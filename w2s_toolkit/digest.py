@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -82,8 +84,10 @@ class Digests:
 
     def _file(self, path: Path) -> str:
         real = path.resolve()
-        stat = real.stat()
-        stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+        found = real.stat()
+        if not stat.S_ISREG(found.st_mode):  # a pipe or a device may never come to an end
+            raise OSError(errno.EINVAL, "this is no regular file", str(path))
+        stamp = [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
         known = self._known.get(str(real))
         if known and known[:4] == stamp:
             return str(known[4])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -149,4 +150,6 @@ class LabelsFileConfig(SupervisorConfig):
         for name in ("model", "train_on", "choose_on"):
             if getattr(self, name) is not None:
                 problems.append(f"{name}: labels_file trains nothing; remove it")
+        if Path(self.path).exists() and not Path(self.path).is_file():
+            problems.append(f"path: {self.path} is not a file; next: name one labels file")
         return problems

@@ -51,8 +51,11 @@ _ENCODERS = frozenset(
 
 def local_folder(model_id: str) -> Path | None:
     """The folder that ``model_id`` names, or None where it is no folder here."""
-    path = Path(model_id).expanduser()
-    return path if path.is_dir() else None
+    try:
+        path = Path(model_id).expanduser()
+        return path if path.is_dir() else None
+    except (OSError, RuntimeError, ValueError):  # too long, or the home of nobody
+        return None
 
 
 def looks_local(model_id: str) -> bool:

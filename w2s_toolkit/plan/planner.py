@@ -136,7 +136,7 @@ class _Identities:
     def _note(self, use: Use, error: W2SError) -> None:
         place = dotted(use.path)
         text = f"{error}".removeprefix(f"{place}: ").replace("models.NAME.", f"{place}.")
-        text = f"{place}: {text}"
+        text = ": ".join(part for part in (use.where, place, text) if part)
         if text not in self._problems:
             self._problems.append(text)
 

@@ -19,21 +19,24 @@ def validate_block(
     path: Path_,
     problems: Problems,
     also: Iterable[str] = (),
+    help_with: str = "'w2s schema' describes every key, 'w2s recipes show sst2_minilm' shows them",
 ) -> BaseModel | None:
     """The validated model, or None with its problems noted.
 
     Args:
         path: where ``value`` stands in the recipe.
         also: further keys that are known there but belong to somebody else.
+        help_with: where the user can read what is allowed there.
     """
     try:
         return model.model_validate(value)
     except ValidationError as error:
         for item in error.errors(include_url=False):
             loc = _written(item["loc"], value)
-            problems.add((*path, *loc), *_explain(item, model, value, loc, also))
+            what, step = _explain(item, model, value, loc, also)
+            problems.add((*path, *loc), what, step or help_with)
     except RecursionError:
-        problems.add(path, "nested too deeply")
+        problems.add(path, "nested too deeply", help_with)
     return None
 
 
