@@ -30,7 +30,7 @@ from typing import Any, NamedTuple
 
 sys.path[:0] = [str(Path(__file__).parents[1] / "toy_plugin")]
 
-HEAVY = ("torch", "transformers", "datasets", "openai", "ray", "accelerate", "peft")
+HEAVY = ("torch", "transformers", "openai", "ray", "accelerate", "peft")
 NETWORK = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto")
 WRITES = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate")
 
@@ -79,7 +79,7 @@ phases:
     allow_overlap: true
 matrix:
   seed: [0, 1]
-  phases.second.student.loss.use: [xent, logconf]
+  phases.second.student.loss: [xent, {use: logconf, ramp: 0.3}]
   models.weak.letters: [1, null]
 """
 
@@ -111,7 +111,9 @@ ODD: tuple[Any, ...] = (
 )  # fmt: skip
 """Values that someone, somewhere, has written into a recipe."""
 
-CHARACTERS = "\t\n\r\x00\x07\x1b\x7f\x85\xa0\u2028\u2029\ufeff\ufffe{}[]:,#&*!|>'\"%@`-?~<=\\ 019aé🙂"
+CHARACTERS = (
+    "\t\n\r\x00\x07\x1b\x7f\x85\xa0\u2028\u2029\ufeff\ufffe{}[]:,#&*!|>'\"%@`-?~<=\\ 019aé🙂"
+)
 
 SNIPPETS = (
     "&a ", "*a", "!!str ", "!!int ", "!x ", "<<: *a", "<<: {}", "? ", ": ", "- ", "---\n", "...\n",
@@ -159,7 +161,7 @@ def make_case(bases: dict[str, str], seed: int, number: int) -> Case:
 
 def _mutated_tree(text: str, draw: random.Random) -> str:
     tree = copy.deepcopy(_parsed(text))
-    for _ in range(draw.choice((1, 1, 1, 2, 3, 6))):
+    for _ in range(draw.choice((1, 1, 1, 1, 1, 2, 3, 6))):
         places = list(_places(tree))
         if not places:
             break
@@ -195,6 +197,29 @@ def _delete(tree: Any, places: list[Any], draw: random.Random) -> None:
 def _replace(tree: Any, places: list[Any], draw: random.Random) -> None:
     node, key = draw.choice(places)
     node[key] = copy.deepcopy(draw.choice(ODD))
+
+
+def _vary(tree: Any, places: list[Any], draw: random.Random) -> None:
+    """Another value of the same kind: often still a recipe that can be planned."""
+    node, key = draw.choice(places)
+    value = node[key]
+    alike = [n[k] for n, k in places if type(n[k]) is type(value) and not isinstance(value, dict)]
+    if isinstance(value, bool):
+        node[key] = not value
+    elif isinstance(value, int):
+        node[key] = draw.choice((value + 1, value // 2, value * 10, *alike))
+    elif isinstance(value, float):
+        node[key] = draw.choice((value * 3, value / 3, 1.0, *alike))
+    elif alike:
+        node[key] = copy.deepcopy(draw.choice(alike))
+    else:
+        node[key] = dict(reversed(value.items()))
+
+
+def _leave_out(tree: Any, places: list[Any], draw: random.Random) -> None:
+    leaves = [(n, k) for n, k in places if not isinstance(n[k], dict | list) and n is not tree]
+    node, key = draw.choice(leaves or places)
+    del node[key]
 
 
 def _rename(tree: Any, places: list[Any], draw: random.Random) -> None:
@@ -257,17 +282,48 @@ def _typo(tree: Any, places: list[Any], draw: random.Random) -> None:
 
 
 _TREE_CHANGES: tuple[Callable[[Any, list[Any], random.Random], None], ...] = (
-    _delete, _replace, _replace, _replace, _rename, _move, _swap, _wrap, _nest, _sweep, _typo,
+    _vary, _vary, _vary, _vary, _vary, _leave_out, _leave_out, _leave_out, _delete,
+    _replace, _replace, _replace, _rename, _move, _swap, _wrap, _nest, _sweep, _typo,
 )  # fmt: skip
 
 
 def _override(text: str, draw: random.Random) -> str:
-    address = _address(_parsed(text), draw)
+    tree = _parsed(text)
+    if draw.random() < 0.4:
+        return _sensible_override(tree, draw)
+    address = _address(tree, draw)
     if draw.random() < 0.1:
         return address
     value = draw.choice(ODD)
-    written = _flow(value) if draw.random() < 0.8 else str(value)[:6000] if value != 10**5000 else "9"
+    written = (
+        _flow(value) if draw.random() < 0.8 else str(value)[:6000] if value != 10**5000 else "9"
+    )
     return f"{address}={written}"
+
+
+def _sensible_override(tree: Any, draw: random.Random) -> str:
+    phase = draw.choice(tree["phases"])["name"]
+    names = ["a", *tree["models"]]
+    return draw.choice(
+        (
+            f"seed={draw.choice(('1', '[0, 1]', '[3]', '2147483647', '-1'))}",
+            f"name={draw.choice(('x', 'x y', 'X-1', ''))}",
+            f"description={draw.choice(('x', 'é', '1'))}",
+            f"task.splits.{draw.choice(('pool', 'test', 'val_2', 'a.b'))}={draw.choice(('3', 'all', '0'))}",
+            f"task.balance={draw.choice(('true', 'no', 'null'))}",
+            f"phases.{phase}.student={draw.choice(('null', 'toy_student', 'classifier'))}",
+            f"phases.{phase}.student.model={draw.choice(names)}",
+            f"phases.{draw.choice(('0', phase))}.supervisors.0.model={draw.choice(names)}",
+            f"phases.{phase}.evaluate={draw.choice(('[accuracy]', 'accuracy', '[{use: pgr, on: val}]'))}",
+            f"phases.{phase}.oversight={draw.choice(('[]', '[toy_hint]', 'null'))}",
+            f"baselines={draw.choice(('[]', '[weak_floor]', 'weak_floor'))}",
+            f"matrix.{draw.choice(('seed', 'task.balance', 'phases.0.allow_overlap'))}=[0, 1]",
+            f"matrix.phases.{phase}.student.epochs={draw.choice(('[1, 2]', '[]', '2'))}",
+            f"matrix={draw.choice(('{}', 'null', '{seed: [4, 5]}'))}",
+            f"models.{draw.choice(names)}.{draw.choice(('id', 'max_length', 'letters'))}="
+            f"{draw.choice(('models/decoder', '9', 'null'))}",
+        )
+    )
 
 
 def _address(tree: Any, draw: random.Random) -> str:
@@ -287,7 +343,10 @@ def _address(tree: Any, draw: random.Random) -> str:
         else:
             break
     if draw.random() < 0.15:
-        words.insert(draw.randrange(len(words) + 1), draw.choice(("", "x", "0", "99", "-1", "²", "use", "\x00")))
+        words.insert(
+            draw.randrange(len(words) + 1),
+            draw.choice(("", "x", "0", "99", "-1", "²", "use", "\x00")),
+        )
     if draw.random() < 0.1:
         words.insert(0, "matrix")
     return ".".join(words)
@@ -355,7 +414,9 @@ _TEXT_CHANGES: tuple[Callable[[str, random.Random], str], ...] = (
 
 
 def _mutated_bytes(text: str, draw: random.Random) -> bytes:
-    encoding = draw.choice(("utf-16", "utf-16-le", "utf-32", "utf-8-sig", "latin-1", "cp1252", "utf-7"))
+    encoding = draw.choice(
+        ("utf-16", "utf-16-le", "utf-32", "utf-8-sig", "latin-1", "cp1252", "utf-7")
+    )
     raw = text.replace("a b", "à b").encode(encoding, "replace")
     if draw.random() < 0.5:
         raw = text.encode()
@@ -374,7 +435,9 @@ def _dump(node: Any) -> str:
 
 def _block(value: Any) -> str:
     if isinstance(value, list) and value and all(isinstance(v, dict) and v for v in value):
-        items = ("\n  - " + "\n    ".join(f"{_flow(k)}: {_flow(v)}" for k, v in i.items()) for i in value)
+        items = (
+            "\n  - " + "\n    ".join(f"{_flow(k)}: {_flow(v)}" for k, v in i.items()) for i in value
+        )
         return "".join(items)
     return _flow(value)
 
@@ -440,8 +503,33 @@ class Fuzzer:
         json.dumps(plan_json(made, status=status, why=why), default=str)
         # What a run writes first must be writable too.
         for text in (out.getvalue(), resolved_yaml(loaded), loaded.text, "\n".join(case.overrides)):
-            text.encode("utf-8", "surrogateescape" if text == "\n".join(case.overrides) else "strict")
+            text.encode(
+                "utf-8", "surrogateescape" if text == "\n".join(case.overrides) else "strict"
+            )
         return out.getvalue()
+
+    def command(self, case: Case, verdict: Verdict) -> Verdict:
+        """The same case through the command line itself, which must come to the same end."""
+        from w2s_toolkit.cli.main import entry
+
+        given = sys.argv
+        options = [word for text in case.overrides for word in ("--set", text)]
+        sys.argv = ["w2s", "plan", str(self.file), *options, "--store", "store"]
+        out, shown, code = io.StringIO(), io.StringIO(), None
+        try:
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(shown):
+                entry()
+        except SystemExit as end:
+            code = end.code
+        except BaseException as error:
+            return Verdict("FAULT", f"w2s plan: {type(error).__name__}: {error}")
+        finally:
+            sys.argv = given
+        if code != (0 if verdict.outcome == "valid" else 2):
+            return Verdict("FAULT", f"w2s plan: exit code {code}: {shown.getvalue()}")
+        if verdict.outcome == "error" and verdict.text not in shown.getvalue():
+            return Verdict("FAULT", f"w2s plan: {verdict.text!r} is not in {shown.getvalue()!r}")
+        return verdict
 
     def _judge(self, error: Exception) -> Verdict:
         from w2s_toolkit.errors import RecipeError, W2SError
@@ -487,12 +575,15 @@ class Fuzzer:
             text = "\n".join(lines) + "\n"
             for name, block in tree.value.get("models", {}).items():
                 kind = "decoder" if name == "weak" else "encoder"
-                text = text.replace(str(block.get("id")), f"models/{kind}")
+                given = re.escape(str(block.get("id")))
+                text = re.sub(rf"{given}(?=[,}}\s])", f"models/{kind}", text)
             task = tree.value["task"]
             if "path" in task:
                 text = text.replace(str(task["path"]), "rows.jsonl")
             else:
-                text = text.replace(f"use: {task['use']}\n", f"use: {task['use']}\n  path: hub\n", 1)
+                text = text.replace(
+                    f"use: {task['use']}\n", f"use: {task['use']}\n  path: hub\n", 1
+                )
             found[recipe.name] = text
         return found
 
@@ -529,15 +620,19 @@ class Watch:
             return
         if event in NETWORK:
             self.seen.add(f"{event} {args[1:]!r}"[:200])
-        elif event == "open" and isinstance(args[0], str | bytes) and self._writes(args[1], args[2]):
-            self._check(event, args[0])
-        elif event in WRITES:
+        elif (
+            event == "open" and isinstance(args[0], str | bytes) and self._writes(args[1], args[2])
+        ) or event in WRITES:
             self._check(event, args[0])
         elif event in ("subprocess.Popen", "os.system", "os.exec", "os.fork"):
             self.seen.add(f"{event} {args!r}"[:200])
 
     def _check(self, event: str, path: Any) -> None:
-        place = os.path.realpath(os.fsdecode(path)) if isinstance(path, str | bytes | os.PathLike) else ""
+        place = (
+            os.path.realpath(os.fsdecode(path))
+            if isinstance(path, str | bytes | os.PathLike)
+            else ""
+        )
         if not place.startswith((self.folder + "/", "/dev/null")) and place != self.folder:
             self.seen.add(f"{event} {place}")
 
@@ -565,7 +660,10 @@ def main() -> int:
         folder = Path(name).resolve()
         os.environ["HF_HOME"] = str(folder / "hf")
         fuzzer = Fuzzer(folder)
-        fuzzer.run(Case("rich", RICH.encode(), ()))  # imports what planning imports
+        for base, text in fuzzer.bases.items():
+            verdict = fuzzer.run(Case(base, text.encode(), ()))
+            if verdict.outcome != "valid":
+                sys.exit(f"{base} is to be valid before it is mutated: {verdict.text}")
         watch = Watch(folder)
         if parsed.only is not None:
             return _show(fuzzer, parsed.seed, parsed.only)
@@ -586,7 +684,10 @@ def _run_all(fuzzer: Fuzzer, parsed: argparse.Namespace) -> dict[str, Any]:
     started = time.perf_counter()
     for number in range(parsed.first, parsed.first + parsed.count):
         began = time.perf_counter()
-        verdict = fuzzer.run(make_case(fuzzer.bases, parsed.seed, number))
+        case = make_case(fuzzer.bases, parsed.seed, number)
+        verdict = fuzzer.run(case)
+        if number % 50 == 0 and verdict.outcome != "FAULT":
+            verdict = fuzzer.command(case, verdict)
         slowest = max(slowest, (time.perf_counter() - began, number))
         counts[verdict.outcome] += 1
         if verdict.outcome == "FAULT":

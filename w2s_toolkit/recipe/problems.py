@@ -87,7 +87,8 @@ def address(path: Path_, document: Any) -> str:
     for step in path:
         node = _child(node, step)
         name = node.get("name") or node.get("use") if isinstance(node, dict) else None
-        words.append(str(name) if isinstance(step, int) and name else str(step))
+        named = isinstance(step, int) and isinstance(name, str) and name
+        words.append(str(name) if named else str(step))
     return ".".join(words)
 
 

@@ -124,7 +124,7 @@ def _refuse_towers(text: str, file: str) -> None:
 
 
 _OPENING = re.compile(r"[\[{\]}]")
-_TOWER = re.compile(r"([-?:!][ \t]+){%d}" % (10 * MAX_DEPTH))
+_TOWER = re.compile(rf"([-?:!][ \t]+){{{10 * MAX_DEPTH}}}")
 
 
 def _too_deep(where: str) -> RecipeError:
