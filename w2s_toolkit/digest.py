@@ -65,6 +65,7 @@ class Digests:
         """Write what was learnt; a failure costs only time."""
         if self._memory is None or not self._changed:
             return
+        name = ""
         try:
             self._memory.parent.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(dir=self._memory.parent)
@@ -72,7 +73,8 @@ class Digests:
                 json.dump(self._known, file)
             Path(name).replace(self._memory)
         except OSError:
-            return
+            if name:
+                Path(name).unlink(missing_ok=True)
 
     def _folder(self, folder: Path) -> str:
         files = sorted(

@@ -22,7 +22,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from w2s_toolkit.errors import StoreError
+from w2s_toolkit.errors import StoreError, is_disk_full
 
 MANIFEST = "manifest.json"
 
@@ -162,12 +162,13 @@ class Store:
             folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / f"{key}.lock")
         owner = folder / f"{key}.owner"
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            if on_wait:
-                on_wait(_text(owner) or "another run")
-            lock.acquire()
+        with _explained(self.root):
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                if on_wait:
+                    on_wait(_text(owner) or "another run")
+                lock.acquire()
         try:
             with contextlib.suppress(OSError):
                 owner.write_text(f"process {os.getpid()} on {socket.gethostname()}")
@@ -229,10 +230,12 @@ def _explained(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        full = "the disk is full: " if is_disk_full(error) else ""
         raise StoreError(
-            f"the store cannot be written: {error.strerror or error}",
+            f"{full}the store cannot be written: {error.strerror or error}",
             where=str(error.filename or root),
-            next_step="free some space or choose another folder with --store",
+            next_step="free some space, or choose another folder with --store, and run again: "
+            "finished stages are kept",
         ) from None
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from w2s_toolkit.contracts import EventSink, StageJob, StageOutcome
-from w2s_toolkit.errors import W2SError
+from w2s_toolkit.errors import StageError, StoreError, W2SError, is_disk_full
 from w2s_toolkit.registry import Registry
 from w2s_toolkit.stages.context import StageContext
 from w2s_toolkit.stages.handlers import HANDLERS, Work
@@ -46,13 +46,36 @@ def run_job(
         }
         store.commit(job.key, workspace, manifest)
     except W2SError as error:
+        if not error.where and job.component[1]:
+            error.where = registry.called(*job.component)
         return StageOutcome(job.key, str(error), traceback.format_exc())
-    except Exception as error:
-        what = f"{type(error).__name__}: {str(error).strip() or 'no message'}"
-        return StageOutcome(job.key, what, traceback.format_exc())
+    except (Exception, SystemExit) as error:
+        return StageOutcome(job.key, str(_explained(error, job, registry)), traceback.format_exc())
     finally:
         store.discard(workspace)
     return StageOutcome(job.key)
+
+
+def _explained(error: BaseException, job: StageJob, registry: Registry) -> W2SError:
+    """An error that no part of the toolkit foresaw, as one that says where and what next."""
+    where = registry.called(*job.component) if job.component[1] else ""
+    what = f"{type(error).__name__}: {str(error).strip() or 'no message'}"
+    if is_disk_full(error):
+        return StoreError(
+            f"the disk is full: {what}",
+            where=where,
+            next_step="free some space, or choose another folder with --store, and run again: "
+            "finished stages are kept",
+        )
+    if isinstance(error, MemoryError):
+        step = "use a machine with more memory, or smaller batches and splits"
+        return StageError(f"memory ran out: {what}", where=where, next_step=step)
+    return StageError(
+        what,
+        where=where,
+        next_step="the log has the traceback; if the message does not help, report it to the "
+        "authors of that plugin",
+    )
 
 
 def _context(
