@@ -116,6 +116,14 @@ class ZeroShotConfig(SupervisorConfig):
         return problems
 
 
+def _is_no_file(text: str) -> bool:
+    """Whether something is there that is not a file; what is missing is noticed elsewhere."""
+    try:
+        return Path(text).exists() and not Path(text).is_file()
+    except (OSError, ValueError):
+        return False
+
+
 class LabelsFileConfig(SupervisorConfig):
     """Weak labels from a JSONL, CSV or Parquet file."""
 
@@ -150,6 +158,6 @@ class LabelsFileConfig(SupervisorConfig):
         for name in ("model", "train_on", "choose_on"):
             if getattr(self, name) is not None:
                 problems.append(f"{name}: labels_file trains nothing; remove it")
-        if Path(self.path).exists() and not Path(self.path).is_file():
+        if _is_no_file(self.path):
             problems.append(f"path: {self.path} is not a file; next: name one labels file")
         return problems

@@ -191,7 +191,7 @@ def _unfold(
             if address.split(".")[0] in ("matrix", "schema", "name"):
                 problems.add(
                     ("matrix", address),
-                    f"{plain(address, 80)!r} cannot be varied",
+                    f"'{plain(address, 80)}' cannot be varied",
                     "vary seed, or a path into models, task or phases",
                 )
                 continue
@@ -368,7 +368,7 @@ class _Checker:
             if use.marker == "path" and not exists:
                 self._problems.add(
                     (*path, *use.location),
-                    f"there is no file or folder {plain(str(use.value), 120)!r}",
+                    f"there is no file or folder '{plain(str(use.value), 120)}'",
                     f"correct the path (it was looked for in {base} and the current folder), or "
                     f"--set {dotted((*path, *use.location))}=PATH",
                 )

@@ -24,14 +24,14 @@ def parse_override(text: str) -> tuple[str, Any]:
     path, equals, raw = text.partition("=")
     if not equals or not path.strip():
         raise RecipeError(
-            f"--set {plain(text, 120)!r} is not of the form path=value",
+            f"--set '{plain(text, 120)}' is not of the form path=value",
             next_step="for example --set phases.bootstrap.student.epochs=3",
         )
     try:
         return path.strip(), parse_value(raw)
     except RecipeError as error:
         raise RecipeError(
-            f"--set {plain(text, 120)!r}: {error.what}", next_step=error.next_step
+            f"--set '{plain(text, 120)}': {error.what}", next_step=error.next_step
         ) from None
 
 

@@ -177,6 +177,9 @@ def parse_value(text: str) -> Any:
     return wrapped.value["value"]
 
 
+_COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
+
+
 class _Builder:
     def __init__(self, constructor: Any, tree: Tree) -> None:
         self._constructor = constructor
@@ -193,6 +196,8 @@ class _Builder:
                 where=f"{self._tree.file}:{line}",
                 next_step="remove repeated aliases (*name) or nesting",
             )
+        if node.id != "scalar" and str(node.tag) not in _COLLECTIONS:
+            raise self._bad_tag(str(node.tag), line)
         if node.id == "mapping":
             return self._mapping(node, path)
         if node.id == "sequence":
@@ -219,7 +224,7 @@ class _Builder:
                 )
             if key in out:
                 raise RecipeError(
-                    f"the key {plain(key)!r} stands twice in one mapping",
+                    f"the key '{plain(key)}' stands twice in one mapping",
                     where=where,
                     next_step="delete one of the two",
                 )
@@ -233,21 +238,24 @@ class _Builder:
         if not tag.startswith("tag:yaml.org,2002:") or tag.rsplit(":", 1)[1] not in allowed:
             if tag.endswith(":timestamp"):
                 return self._sound(str(node.value), line)
-            raise RecipeError(
-                f"the tag {plain(tag)!r} is not allowed in a recipe",
-                where=f"{self._tree.file}:{line}",
-                next_step="write plain strings, numbers, true/false, lists and mappings",
-            )
+            raise self._bad_tag(tag, line)
         try:
             value = self._constructor.construct_object(node)
         except (ValueError, KeyError, IndexError) as error:
             kind = tag.rsplit(":", 1)[1]
             raise RecipeError(
-                f"{plain(str(node.value), 40)!r} is not a YAML {kind}: {plain(str(error), 80)}",
+                f"'{plain(str(node.value), 40)}' is not a YAML {kind}: {plain(str(error), 80)}",
                 where=f"{self._tree.file}:{line}",
                 next_step="correct it, or put it in quotes if it is text",
             ) from None
         return self._sound(value, line) if isinstance(value, str) else value
+
+    def _bad_tag(self, tag: str, line: int) -> RecipeError:
+        return RecipeError(
+            f"the tag '{plain(tag)}' is not allowed in a recipe",
+            where=f"{self._tree.file}:{line}",
+            next_step="write plain strings, numbers, true/false, lists and mappings",
+        )
 
     def _sound(self, text: str, line: int) -> str:
         """A text that can be written to a file: no half of a surrogate pair, no zero byte."""
@@ -255,7 +263,7 @@ class _Builder:
             return text
         if "\0" in text or any("\ud800" <= c <= "\udfff" for c in text):
             raise RecipeError(
-                f"{plain(text, 40)!r} holds a zero byte or half of a surrogate pair, "
+                f"'{plain(text, 40)}' holds a zero byte or half of a surrogate pair, "
                 "which no file or path can hold",
                 where=f"{self._tree.file}:{line}",
                 next_step="delete that escape",
