@@ -128,8 +128,15 @@ class Registry:
         Raises:
             RegistryError: the plugin that offers it is broken.
         """
-        model: type[ComponentConfig] = self._load_object(component, component.config)
-        return model
+        from w2s_toolkit.config import ComponentConfig
+
+        model = self._load_object(component, component.config)
+        if isinstance(model, type) and issubclass(model, ComponentConfig):
+            return model
+        raise RegistryError(
+            f"{self._maker(component)}: {component.config!r} is not a config model",
+            next_step=AUTHORS,
+        )
 
     def target(self, component: Component) -> Any:
         """The class of a component, importing what it needs.
@@ -153,14 +160,16 @@ class Registry:
             return f"{word} of plugin {row.plugin.name!r} ({row.plugin.distribution})"
         return word
 
+    def _maker(self, component: Component) -> str:
+        rows = [r for r in self.components() if r.component == component]
+        return self.called(rows[0].kind, component.name) if rows else repr(component.name)
+
     def _load_object(self, component: Component, spec: str) -> Any:
         try:
             return load_object(spec)
         except (Exception, SystemExit) as error:
-            rows = [r for r in self.components() if r.component == component]
-            called = self.called(rows[0].kind, component.name) if rows else repr(component.name)
             raise RegistryError(
-                f"{called} cannot be loaded from {spec!r}: {type(error).__name__}: {error}",
+                f"{self._maker(component)} cannot be loaded from {spec!r}: {type(error).__name__}: {error}",
                 next_step=AUTHORS,
             ) from error
 
@@ -223,7 +232,7 @@ class Registry:
             text += f"; there are: {', '.join(names) or 'none'}"
         broken = [p for p in self.plugins if p.reason]
         if broken:
-            listed = ", ".join(f"{p.name} ({p.distribution})" for p in broken)
+            listed = ", ".join(f"{p.name} ({p.distribution}: {p.reason[:80]})" for p in broken)
             text += f". Plugins that failed to load: {listed}; see 'w2s plugins ls'"
         return text
 

@@ -50,7 +50,7 @@ def _check_base_classes(phase: Phase, problems: Problems) -> None:
         if not isinstance(use.config, base):
             problems.add(
                 use.path,
-                f"the config of {use.name!r} does not derive from {base.__name__}",
+                f"the config of {use.called} does not derive from {base.__name__}",
                 AUTHORS,
             )
 
@@ -73,7 +73,7 @@ def _check_names(cell: Cell, use: Use, problems: Problems) -> None:
 
 def _check_capabilities(model: Use, use: Use, field: str, problems: Problems) -> None:
     if not isinstance(model.config, ModelConfig):
-        what = f"the config of {model.name!r} does not derive from ModelConfig"
+        what = f"the config of {model.called} does not derive from ModelConfig"
         problems.add(model.path, what, AUTHORS)
         return
     needs = [need.rpartition(":") for need in use.component.needs]

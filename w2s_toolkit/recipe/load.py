@@ -37,7 +37,8 @@ MAX_CELLS = 2000
 class Use:
     """A component with its checked config, and where the recipe names it.
 
-    ``path`` is the block's place in the document, ``where`` the same for messages: ``file:line``.
+    ``path`` is the block's place in the document, ``where`` the same for messages: ``file:line``;
+    ``called`` names the component and its plugin.
     """
 
     kind: str
@@ -45,6 +46,7 @@ class Use:
     config: ComponentConfig
     path: Path_
     where: str = ""
+    called: str = ""
 
     @property
     def name(self) -> str:
@@ -341,6 +343,7 @@ class _Checker:
             self._problems.add((*path, "use"), error.what, error.next_step)
             return None
         values = {k: v for k, v in block.items() if k != "use"}
+        called = self._registry.called(kind, name)
         help_with = f"'w2s plugins show {kind}/{name}' describes its settings"
         try:
             config = validate_block(model, values, path, self._problems, also, help_with)
@@ -352,11 +355,10 @@ class _Checker:
                 what, _, step = text.partition("; next: ")
                 self._problems.add(path, what, step or help_with)
         except Exception as error:  # whatever a plugin's checks may raise
-            called = self._registry.called(kind, name)
             what = f"{called} cannot check its settings: {type(error).__name__}: {error}"
             self._problems.add(path, what, AUTHORS)
             return None
-        return Use(kind, component, config, path, self._problems.place(path))
+        return Use(kind, component, config, path, self._problems.place(path), called)
 
     def _resolve_paths(
         self, config: ComponentConfig, values: dict[str, Any], path: Path_

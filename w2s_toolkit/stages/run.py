@@ -19,6 +19,8 @@ from w2s_toolkit.stages.handlers import HANDLERS, Work
 from w2s_toolkit.stages.shared import SharedObjects
 from w2s_toolkit.store import Store
 
+REPORT = "the log has the traceback; if the message does not help, report it to the authors of that plugin"
+
 
 def run_job(
     job: StageJob, registry: Registry, store: Store, shared: SharedObjects, on_event: EventSink
@@ -46,8 +48,10 @@ def run_job(
         }
         store.commit(job.key, workspace, manifest)
     except W2SError as error:
-        if not error.where and job.component[1]:
-            error.where = registry.called(*job.component)
+        called = registry.called(*job.component)
+        if not error.where and job.component[1] and called not in error.what:
+            error.where = called
+            error.next_step = error.next_step or REPORT
         return StageOutcome(job.key, str(error), traceback.format_exc())
     except (Exception, SystemExit) as error:
         return StageOutcome(job.key, str(_explained(error, job, registry)), traceback.format_exc())
@@ -73,8 +77,7 @@ def _explained(error: BaseException, job: StageJob, registry: Registry) -> W2SEr
     return StageError(
         what,
         where=where,
-        next_step="the log has the traceback; if the message does not help, report it to the "
-        "authors of that plugin",
+        next_step=REPORT,
     )
 
 
