@@ -93,7 +93,7 @@ def fails(
         assert "Traceback" not in out + shown
         assert end.value.code == code, shown
         assert not next_step or "  next: " in shown
-        return shown
+        return out + shown
 
     return run
 

@@ -73,11 +73,13 @@ class RunDir:
         try:
             yield
         except OSError as error:
-            full = "the disk is full: " if is_disk_full(error) else ""
+            full = is_disk_full(error)
+            mend = "free some space, or choose" if full else "choose"
             raise OutputError(
-                f"{full}the run directory cannot be written: {error.strerror or error}",
-                where=str(error.filename or self.path),
-                next_step="free some space, or choose another folder with --runs, and run again: "
+                f"{'the disk is full: ' if full else ''}the run directory cannot be written: "
+                f"{error.strerror or error}",
+                where=str(error.filename2 or error.filename or self.path),
+                next_step=f"{mend} another folder with --runs, and run again: "
                 "finished stages are kept",
             ) from error
 

@@ -230,11 +230,13 @@ def _explained(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        full = "the disk is full: " if is_disk_full(error) else ""
+        full = is_disk_full(error)
+        mend = "free some space, or choose" if full else "choose"
         raise StoreError(
-            f"{full}the store cannot be written: {error.strerror or error}",
+            f"{'the disk is full: ' if full else ''}the store cannot be written: "
+            f"{error.strerror or error}",
             where=str(error.filename or root),
-            next_step="free some space, or choose another folder with --store, and run again: "
+            next_step=f"{mend} another folder with --store, and run again: "
             "finished stages are kept",
         ) from None
 
