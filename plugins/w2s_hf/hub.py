@@ -206,10 +206,11 @@ def _from_problem(problem: str) -> ModelError:
 
 def _cached_revision(model_id: str, revision: str | None) -> str | None:
     """The commit the local hub cache holds for ``revision`` (``main`` by default)."""
-    if not re.fullmatch(r"[\w.\-]+(/[\w.\-]+)?", model_id):
+    name = revision or "main"
+    plain = re.fullmatch(r"[\w.\-]+(/[\w.\-]+)?", model_id) and re.fullmatch(r"[\w.\-/]+", name)
+    if not plain or len(model_id) > 200 or len(name) > 200:
         return None
     folder = _cache_folder(model_id)
-    name = revision or "main"
     ref = folder / "refs" / name
     sha = ref.read_text("utf-8").strip() if ref.is_file() else name
     return sha if (folder / "snapshots" / sha / "config.json").is_file() else None

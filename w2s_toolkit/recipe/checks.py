@@ -78,7 +78,12 @@ def _check_capabilities(model: Use, use: Use, field: str, problems: Problems) ->
         return
     needs = [need.rpartition(":") for need in use.component.needs]
     wanted = {capability for owner, _, capability in needs if owner in ("", field)}
-    missing = sorted(wanted - model.config.capabilities())
+    try:
+        missing = sorted(wanted - model.config.capabilities())
+    except Exception as error:  # whatever a plugin's config may raise
+        what = f"{model.called} cannot say what it can: {type(error).__name__}: {error}"
+        problems.add(model.path, what, AUTHORS)
+        return
     if missing:
         problems.add(
             use.path,

@@ -91,7 +91,8 @@ def parse_tree(text: str, file: str) -> Tree:
             node = yaml.compose(text)
         builder = _Builder(yaml.constructor, tree)
         value = {} if node is None else builder.build(node, ())
-    except (YAMLError, ValueError) as error:  # ValueError: an escape beyond the last character
+    # ValueError: an escape beyond the last character; KeyError: a version that does not exist
+    except (YAMLError, ValueError, KeyError) as error:
         raise _not_yaml(error, text, file) from None
     except RecursionError:
         raise _too_deep(file) from None
@@ -137,6 +138,13 @@ def _too_deep(where: str) -> RecipeError:
 
 def _not_yaml(error: Any, text: str, file: str) -> RecipeError:
     """What ruamel.yaml says, with the line it is about."""
+    if isinstance(error, KeyError):
+        before = text[: text.find("%YAML")] if "%YAML" in text else ""
+        return RecipeError(
+            "this version of YAML is not known",
+            where=f"{file}:{before.count(chr(10)) + 1}",
+            next_step="remove the line that begins with %YAML: recipes are YAML 1.2",
+        )
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     line = mark.line + 1 if mark else 1
     if hasattr(error, "character"):  # its reader, which counts characters

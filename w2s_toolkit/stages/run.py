@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from w2s_toolkit.config import ModelConfig
 from w2s_toolkit.contracts import EventSink, StageJob, StageOutcome
-from w2s_toolkit.errors import StageError, StoreError, W2SError, is_disk_full
+from w2s_toolkit.digest import Digests, hash_of
+from w2s_toolkit.errors import DataError, StageError, StoreError, W2SError, is_disk_full
 from w2s_toolkit.registry import Registry
 from w2s_toolkit.stages.context import StageContext
 from w2s_toolkit.stages.handlers import HANDLERS, Work
@@ -34,7 +36,10 @@ def run_job(
     try:
         started = time.perf_counter()
         context = _context(job, registry, store, shared, on_event, workspace)
-        HANDLERS[job.kind](_work(job, registry, store, context))
+        work = _work(job, registry, store, context)
+        _check_unchanged(job, registry, store)
+        HANDLERS[job.kind](work)
+        _check_unchanged(job, registry, store)
         manifest = {
             "kind": job.kind,
             "label": job.label,
@@ -58,6 +63,36 @@ def run_job(
     finally:
         store.discard(workspace)
     return StageOutcome(job.key)
+
+
+def _check_unchanged(job: StageJob, registry: Registry, store: Store) -> None:
+    """Refuse files that are no longer what the key says: the artefact would vouch for others.
+
+    Costs a look at times and sizes, since contents were read for the plan.
+
+    Raises:
+        DataError: a file or model folder was changed after the run was planned.
+    """
+    digests = Digests(store.root / "digests.json")
+    kind, name = job.component
+    if name and job.parts["config"]:
+        config = registry.config_model(registry.get(kind, name)).model_validate(job.config)
+        paths = [str(use.value) for use in config.uses("path")]
+        if paths and hash_of(config.key_parts(digests)) != hash_of(job.parts["config"]):
+            raise _changed(", ".join(paths))
+    for model in job.models.values():
+        config = _model_config(registry, model)
+        folders = [str(u.value) for u in config.uses("path_or_id") if Path(str(u.value)).exists()]
+        if folders and model["fingerprint"] != config.fingerprint(digests):
+            raise _changed(", ".join(folders))
+
+
+def _changed(paths: str) -> DataError:
+    return DataError(
+        "this was changed after the run was planned, so the stage is not kept",
+        where=paths,
+        next_step="run the recipe again: it is planned anew",
+    )
 
 
 def _explained(error: BaseException, job: StageJob, registry: Registry) -> W2SError:
@@ -107,8 +142,14 @@ def _context(
 
 def _model(registry: Registry, model: Mapping[str, Any]) -> Any:
     component = registry.get("models", str(model["use"]))
+    return registry.target(component)(_model_config(registry, model))
+
+
+def _model_config(registry: Registry, model: Mapping[str, Any]) -> ModelConfig:
+    component = registry.get("models", str(model["use"]))
     config = registry.config_model(component).model_validate(model["config"])
-    return registry.target(component)(config)
+    assert isinstance(config, ModelConfig), "the planner takes no other"
+    return config
 
 
 def _work(job: StageJob, registry: Registry, store: Store, context: StageContext) -> Work:
