@@ -27,7 +27,7 @@ GOOD = "schema: 1\nname: x\ntask: {use: table}\nphases: []\n"
         (b'a: 1\nname: "\\ud800"\n', "bad.yaml:2: '\\ud800' holds a zero byte or half of a surrogate"),
         (b"\x7fELF\x02\x01\x01\0\0\0\0\xff\xfe", "bad.yaml:1: this is not UTF-8"),
         (b"name: x\n\tseed: 1\n", "bad.yaml:2: not valid YAML"),
-        (b"%YAML 9.9\n---\nname: x\n", "bad.yaml:1: this version of YAML is not known"),
+        (b"%YAML 9.9\n---\nname: x\n", "bad.yaml:1: recipes are YAML 1.2, not another"),
         (b"a: 1\na: 2\n", "bad.yaml:2: the key 'a' stands twice"),
         (b"x: &x {a: 1}\ny: {<<: *x}\n", "bad.yaml:2: merge keys (<<) are not supported"),
         (b"a: !!python/object/apply:os.system [ls]\n", "bad.yaml:1: the tag"),

@@ -85,14 +85,14 @@ def parse_tree(text: str, file: str) -> Tree:
     yaml = YAML(typ="safe", pure=True)
     tree = Tree({}, file, text.splitlines())
     try:
+        _refuse_other_versions(text, file)
         _refuse_towers(text, file)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an anchor may be given anew: the last one counts
             node = yaml.compose(text)
         builder = _Builder(yaml.constructor, tree)
         value = {} if node is None else builder.build(node, ())
-    # ValueError: an escape beyond the last character; KeyError: a version that does not exist
-    except (YAMLError, ValueError, KeyError) as error:
+    except (YAMLError, ValueError) as error:  # ValueError: an escape beyond the last character
         raise _not_yaml(error, text, file) from None
     except RecursionError:
         raise _too_deep(file) from None
@@ -110,6 +110,19 @@ def parse_tree(text: str, file: str) -> Tree:
         )
     tree.value = value
     return tree
+
+
+def _refuse_other_versions(text: str, file: str) -> None:
+    """Refuse YAML 1.1, in which ``no`` is false, and versions that nobody knows."""
+    if found := _OTHER_VERSION.search(text):
+        raise RecipeError(
+            "recipes are YAML 1.2, not another version",
+            where=f"{file}:{text.count(chr(10), 0, found.start()) + 1}",
+            next_step="remove the line that begins with %YAML",
+        )
+
+
+_OTHER_VERSION = re.compile(r"^%YAML(?![ \t]+1\.2\s*$)", re.MULTILINE)
 
 
 def _refuse_towers(text: str, file: str) -> None:
@@ -138,13 +151,6 @@ def _too_deep(where: str) -> RecipeError:
 
 def _not_yaml(error: Any, text: str, file: str) -> RecipeError:
     """What ruamel.yaml says, with the line it is about."""
-    if isinstance(error, KeyError):
-        before = text[: text.find("%YAML")] if "%YAML" in text else ""
-        return RecipeError(
-            "this version of YAML is not known",
-            where=f"{file}:{before.count(chr(10)) + 1}",
-            next_step="remove the line that begins with %YAML: recipes are YAML 1.2",
-        )
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     line = mark.line + 1 if mark else 1
     if hasattr(error, "character"):  # its reader, which counts characters
