@@ -82,7 +82,13 @@ def folder_problems(folder: Path) -> list[str]:
             f"{folder} holds no config.json, so it is no transformers model; "
             "next: name the folder that save_pretrained() wrote"
         ]
-    if any(folder.glob("*.safetensors")):
+    config = read_config(str(folder), None)
+    if config is None or not (config.get("model_type") or config.get("auto_map")):
+        return [
+            f"{folder}/config.json is not the JSON object with a model_type that describes a model; "
+            "next: copy it again from where the weights come from"
+        ]
+    if any(path.is_file() for path in folder.glob("*.safetensors")):
         return []
     pickles = sorted(p.name for p in folder.iterdir() if p.suffix in (".bin", ".pt", ".pth"))
     has = f"only {', '.join(pickles)}, which can run code when opened" if pickles else "no weights"
@@ -156,7 +162,7 @@ def read_config(model_id: str, revision: str | None) -> dict[str, Any] | None:
         return None
     try:
         config = json.loads((folder / "config.json").read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return config if isinstance(config, dict) else None
 
