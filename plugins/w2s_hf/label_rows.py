@@ -48,7 +48,11 @@ def read_rows(path: Path) -> list[FileRow]:
             next_step="check supervisors.labels_file.path",
         ) from error
     if not rows:
-        raise DataError("the labels file holds no rows", where=path.name)
+        raise DataError(
+            "the labels file holds no rows",
+            where=path.name,
+            next_step="write one labelled row a line, or name another file",
+        )
     return rows
 
 
@@ -61,9 +65,10 @@ def _jsonl(path: Path) -> Iterator[FileRow]:
             try:
                 # utf-8-sig: some editors put a byte-order mark before the first line.
                 values = json.loads(line.decode("utf-8-sig"))
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
+                deep = isinstance(error, RecursionError)
                 raise DataError(
-                    f"this line is not JSON: {error}",
+                    f"this line is {'nested too deeply' if deep else f'not JSON: {error}'}",
                     where=where,
                     next_step="write one JSON object a line, UTF-8",
                 ) from error
@@ -80,7 +85,7 @@ def _csv(path: Path) -> Iterator[FileRow]:
     delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, delimiter=delimiter)
+            reader = csv.DictReader(file, delimiter=delimiter, strict=True)
             for values in reader:
                 where = f"{path.name}:{reader.line_num}"
                 if None in values or None in values.values():
@@ -91,7 +96,11 @@ def _csv(path: Path) -> Iterator[FileRow]:
                     )
                 yield FileRow(where, dict(values))
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"this is not a UTF-8 CSV file: {error}", where=path.name) from error
+        raise DataError(
+            f"this is not a UTF-8 CSV file: {error}",
+            where=path.name,
+            next_step="check its quotes and save it as UTF-8, or write it as .jsonl",
+        ) from error
 
 
 def _parquet(path: Path) -> Iterator[FileRow]:
@@ -102,7 +111,9 @@ def _parquet(path: Path) -> Iterator[FileRow]:
         table = pq.read_table(path)
     except pa.ArrowException as error:
         raise DataError(
-            f"this is not a Parquet file: {str(error).splitlines()[0]}", where=path.name
+            f"this is not a Parquet file: {str(error).splitlines()[0]}",
+            where=path.name,
+            next_step="write it again, or check that it was copied whole",
         ) from error
     for number, values in enumerate(table.to_pylist(), 1):
         yield FileRow(f"{path.name}: row {number}", values)
