@@ -54,9 +54,9 @@ class Digests:
             if target.is_dir():
                 return self._folder(target)
             return self._file(target)
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # RuntimeError: links that lead in a circle
             raise DataError(
-                f"cannot be read: {error.strerror}",
+                f"cannot be read: {getattr(error, 'strerror', None) or error}",
                 where=path,
                 next_step="check the path and its permissions",
             ) from None

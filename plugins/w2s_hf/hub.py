@@ -128,7 +128,7 @@ def hub_revision(model_id: str, revision: str | None) -> str:
             f"the hub model {model_id!r} needs huggingface_hub, which is not installed",
             next_step="pip install 'w2s-toolkit[hf]'",
         ) from None
-    reason = "the hub cannot be reached"
+    reason = "the hub is switched off by HF_HUB_OFFLINE"
     if not constants.HF_HUB_OFFLINE:
         try:
             sha = HfApi().model_info(model_id, revision=revision, timeout=10).sha
