@@ -78,6 +78,28 @@ def w2s(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     return run
 
 
+@pytest.fixture
+def fails(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., str]:
+    """Run a command in this process that must end in one clear error; returns what it said."""
+    from w2s_toolkit.cli.main import entry
+
+    def run(*args: object, code: int = 2, next_step: bool = True) -> str:
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", ["w2s", *map(str, args)])
+        with pytest.raises(SystemExit) as end:
+            entry()
+        out, shown = capsys.readouterr()
+        print(shown)
+        assert "Traceback" not in out + shown
+        assert end.value.code == code, shown
+        assert not next_step or "  next: " in shown
+        return out + shown
+
+    return run
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The development data and models; tests that need them are skipped without."""

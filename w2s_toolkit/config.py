@@ -14,6 +14,7 @@ must import nothing heavy. Field types tell the planner how a value enters the k
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -126,6 +127,7 @@ class EvaluatorConfig(ComponentConfig):
         return tuple(r for r in self.subjects if self.roles is None or r in self.roles)
 
 
+@cache
 def field_marker(model: type[BaseModel], name: str) -> MarkerName | None:
     """The marker of a config field, or None for one that enters the key by value."""
     field = model.model_fields[name]

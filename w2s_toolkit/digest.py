@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -52,9 +54,9 @@ class Digests:
             if target.is_dir():
                 return self._folder(target)
             return self._file(target)
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # RuntimeError: links that lead in a circle
             raise DataError(
-                f"cannot be read: {error.strerror}",
+                f"cannot be read: {getattr(error, 'strerror', None) or error}",
                 where=path,
                 next_step="check the path and its permissions",
             ) from None
@@ -63,6 +65,7 @@ class Digests:
         """Write what was learnt; a failure costs only time."""
         if self._memory is None or not self._changed:
             return
+        name = ""
         try:
             self._memory.parent.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(dir=self._memory.parent)
@@ -70,7 +73,8 @@ class Digests:
                 json.dump(self._known, file)
             Path(name).replace(self._memory)
         except OSError:
-            return
+            if name:
+                Path(name).unlink(missing_ok=True)
 
     def _folder(self, folder: Path) -> str:
         files = sorted(
@@ -82,8 +86,10 @@ class Digests:
 
     def _file(self, path: Path) -> str:
         real = path.resolve()
-        stat = real.stat()
-        stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+        found = real.stat()
+        if not stat.S_ISREG(found.st_mode):  # a pipe or a device may never come to an end
+            raise OSError(errno.EINVAL, "this is no regular file", str(path))
+        stamp = [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
         known = self._known.get(str(real))
         if known and known[:4] == stamp:
             return str(known[4])

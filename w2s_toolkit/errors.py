@@ -6,6 +6,19 @@ cause. Anything else that reaches the command line is a bug of ours and is repor
 
 from __future__ import annotations
 
+import errno
+import os
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""System errors that mean that no more can be written: disk, quota, size limit of a file."""
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error says so, by its number or, where a native library raised it, by its text."""
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
+        return True
+    return any(os.strerror(number) in str(error) for number in DISK_FULL)
+
 
 class W2SError(Exception):
     """Base of all errors meant for a user.
@@ -75,6 +88,10 @@ class ModelError(W2SError):
 
 class StoreError(W2SError):
     """The artefact store cannot be read or written."""
+
+
+class OutputError(W2SError):
+    """The run directory cannot be written. Finished stages are in the store and are kept."""
 
 
 class StageError(W2SError):

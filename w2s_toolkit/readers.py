@@ -70,7 +70,9 @@ def _jsonl(path: Path, name: str) -> Iterator[FileRow]:
                 f"this line is not JSON: {error}", where=where, next_step=_JSONL_HINT
             ) from None
         except RecursionError:
-            raise DataError("this line is nested too deeply", where=where) from None
+            raise DataError(
+                "this line is nested too deeply", where=where, next_step=_JSONL_HINT
+            ) from None
         if not isinstance(values, dict):
             raise DataError(
                 f"this line is a JSON {_json_name(values)}, not an object",
@@ -149,10 +151,12 @@ def _lines(path: Path, name: str) -> Iterator[tuple[int, str]]:
             for number, raw in enumerate(file, start=1):
                 yield number, raw.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as error:
+        utf16 = error.object[:2] in (b"\xff\xfe", b"\xfe\xff")
+        encoding = "UTF-16" if utf16 else "WINDOWS-1252"
         raise DataError(
             f"this line is not UTF-8: byte 0x{error.object[error.start]:02x} at {error.start + 1}",
             where=f"{name}:{number}",
-            next_step=f"convert the file: iconv -f WINDOWS-1252 -t UTF-8 {path.name} > new",
+            next_step=f"convert the file: iconv -f {encoding} -t UTF-8 {path.name} > new",
         ) from None
     except OSError as error:
         raise DataError(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from w2s_toolkit.config import ComponentConfig
 
 GROUP = "w2s_toolkit"
+AUTHORS = "this is a fault of that plugin: report it to its authors, or install another version"
 
 
 class Plugin(NamedTuple):
@@ -94,8 +95,14 @@ class Registry:
         if len(offers) == 1:
             return offers[0].component
         if offers:
-            raise RegistryError(clash(kind, name, [o.plugin for o in offers]))
-        raise RegistryError(self._unknown(kind, name))
+            raise RegistryError(
+                clash(kind, name, [o.plugin for o in offers]),
+                next_step="'w2s plugins ls' lists what each plugin offers",
+            )
+        raise RegistryError(
+            self._unknown(kind, name),
+            next_step="correct the name; 'w2s plugins ls' lists all components",
+        )
 
     def recipes(self) -> list[RecipeFile]:
         """All shipped recipes, sorted by name."""
@@ -109,19 +116,34 @@ class Registry:
         """
         offers = self._recipes.get(name, [])
         if len(offers) > 1:
-            raise RegistryError(clash("recipes", name, [p for _, p in offers]))
+            raise RegistryError(
+                clash("recipes", name, [p for _, p in offers]),
+                next_step="give the file of the recipe instead of its name",
+            )
         return offers[0][0] if offers else None
 
     def config_model(self, component: Component) -> type[ComponentConfig]:
-        """The config model of a component; light to import."""
-        model: type[ComponentConfig] = load_object(component.config)
-        return model
+        """The config model of a component; light to import.
+
+        Raises:
+            RegistryError: the plugin that offers it is broken.
+        """
+        from w2s_toolkit.config import ComponentConfig
+
+        model = self._load_object(component, component.config)
+        if isinstance(model, type) and issubclass(model, ComponentConfig):
+            return model
+        raise RegistryError(
+            f"{self._maker(component)}: {component.config!r} is not a config model",
+            next_step=AUTHORS,
+        )
 
     def target(self, component: Component) -> Any:
         """The class of a component, importing what it needs.
 
         Raises:
             MissingDependencyError: with the command that installs it.
+            RegistryError: the plugin that offers it is broken.
         """
         missing = [m for m in component.requires if importlib.util.find_spec(m) is None]
         if missing:
@@ -129,7 +151,27 @@ class Registry:
                 f"{component.name!r} needs {', '.join(missing)}, which is not installed",
                 next_step=f"pip install {requirement(component.extra)}",
             )
-        return load_object(component.target)
+        return self._load_object(component, component.target)
+
+    def called(self, kind: str, name: str) -> str:
+        """A component and the plugin that offers it, for messages."""
+        word = f"{singular(kind)} {name!r}"
+        for row in self._components.get((kind, name), ()):
+            return f"{word} of plugin {row.plugin.name!r} ({row.plugin.distribution})"
+        return word
+
+    def _maker(self, component: Component) -> str:
+        rows = [r for r in self.components() if r.component == component]
+        return self.called(rows[0].kind, component.name) if rows else repr(component.name)
+
+    def _load_object(self, component: Component, spec: str) -> Any:
+        try:
+            return load_object(spec)
+        except (Exception, SystemExit) as error:
+            raise RegistryError(
+                f"{self._maker(component)} cannot be loaded from {spec!r}: {type(error).__name__}: {error}",
+                next_step=AUTHORS,
+            ) from error
 
     def _load(self, point: EntryPoint) -> None:
         dist = point.dist
@@ -190,7 +232,7 @@ class Registry:
             text += f"; there are: {', '.join(names) or 'none'}"
         broken = [p for p in self.plugins if p.reason]
         if broken:
-            listed = ", ".join(f"{p.name} ({p.distribution})" for p in broken)
+            listed = ", ".join(f"{p.name} ({p.distribution}: {p.reason[:80]})" for p in broken)
             text += f". Plugins that failed to load: {listed}; see 'w2s plugins ls'"
         return text
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from w2s_toolkit.digest import hash_of
 from w2s_toolkit.display import Display, make_display
 from w2s_toolkit.engine import Engine
-from w2s_toolkit.errors import StoreError, UsageError, W2SError
+from w2s_toolkit.errors import OutputError, StoreError, UsageError, W2SError
 from w2s_toolkit.plan.export import plan_json, plan_recipe
 from w2s_toolkit.plan.graph import Graph
 from w2s_toolkit.plan.planner import Plan
@@ -78,6 +78,7 @@ def run_recipe(
         RegistryError: no such executor.
         UsageError: the run directory cannot be made, or ``jobs`` does not fit threads or executor.
         StoreError: the store cannot be written.
+        OutputError: the run directory cannot be written to from the start.
     """
     started = time.perf_counter()
     place = Store(store)
@@ -125,8 +126,11 @@ def run_recipe(
     finally:
         display.close()
         runner.close()
-        folder.link_stages([s for s in plan.graph if place.has(s.key)], place.folder)
-        run.finished(status, results, stage_usage(plan.graph, place))
+        try:
+            folder.link_stages([s for s in plan.graph if place.has(s.key)], place.folder)
+            run.finished(status, results, stage_usage(plan.graph, place))
+        except OutputError as problem:
+            status, error = "failed", error or problem
     return Outcome(
         status=status,
         folder=folder.path,
@@ -272,10 +276,12 @@ def _write_results(plan: Plan, store: Store, folder: RunDir) -> Mapping[str, Any
     from w2s_toolkit.results import collect, dump, write_predictions
 
     results = collect(plan, store)
-    index = write_predictions(plan, store, folder.path / "predictions")
+    with folder.explained():
+        index = write_predictions(plan, store, folder.path / "predictions")
     folder.write_json("predictions/index.json", index)
     folder.write_text("results.json", dump(results))
-    write_report(folder.path)
+    with folder.explained():
+        write_report(folder.path)
     return results
 
 

@@ -10,11 +10,11 @@ import platform
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from w2s_toolkit.errors import UsageError
+from w2s_toolkit.errors import OutputError, UsageError, is_disk_full
 from w2s_toolkit.plan.graph import Stage
 
 
@@ -28,7 +28,9 @@ class RunDir:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.Lock()
-        self._events = (path / "events.jsonl").open("a", encoding="utf-8", buffering=1)
+        # Unbuffered: a line that found no room must not be tried again when the file is closed.
+        with self.explained():
+            self._events = (path / "events.jsonl").open("ab", buffering=0)
 
     @classmethod
     def create(cls, runs: Path, name: str, key: str) -> RunDir:
@@ -47,7 +49,11 @@ class RunDir:
             except FileExistsError:
                 if runs.is_dir():
                     continue
-                raise UsageError("this is not a folder", where=str(runs)) from None
+                raise UsageError(
+                    "this is not a folder",
+                    where=str(runs),
+                    next_step="choose another folder with --runs",
+                ) from None
             except OSError as error:
                 raise UsageError(
                     f"the run directory cannot be made: {error.strerror}",
@@ -55,15 +61,40 @@ class RunDir:
                     next_step="choose another folder with --runs",
                 ) from None
             return cls(path)
-        raise UsageError("too many runs in one second", where=str(runs))
+        raise UsageError("too many runs in one second", where=str(runs), next_step="run it again")
+
+    @contextlib.contextmanager
+    def explained(self) -> Iterator[None]:
+        """Inside, errors of the system become errors that name the run directory.
+
+        Raises:
+            OutputError: something could not be written.
+        """
+        try:
+            yield
+        except OSError as error:
+            full = is_disk_full(error)
+            mend = "free some space, or choose" if full else "choose"
+            raise OutputError(
+                f"{'the disk is full: ' if full else ''}the run directory cannot be written: "
+                f"{error.strerror or error}",
+                where=str(error.filename2 or error.filename or self.path),
+                next_step=f"{mend} another folder with --runs, and run again: "
+                "finished stages are kept",
+            ) from error
 
     def write_text(self, name: str, text: str) -> Path:
-        """Write a file whole or not at all."""
+        """Write a file whole or not at all.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
         target = self.path / name
-        target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(f".{target.name}.part")
-        part.write_text(text, encoding="utf-8")
-        part.replace(target)
+        with self.explained():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            part.write_text(text, encoding="utf-8", errors="backslashreplace")
+            part.replace(target)
         return target
 
     def write_json(self, name: str, value: Any) -> Path:
@@ -72,10 +103,15 @@ class RunDir:
         return self.write_text(name, text + "\n")
 
     def event(self, event: Mapping[str, Any]) -> None:
-        """Append to ``events.jsonl``."""
+        """Append to ``events.jsonl``.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
         now = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
-        with self._lock:
-            self._events.write(json.dumps({"time": now, **event}, ensure_ascii=False) + "\n")
+        line = json.dumps({"time": now, **event}, ensure_ascii=False) + "\n"
+        with self._lock, self.explained():
+            self._events.write(line.encode("utf-8", "backslashreplace"))
 
     def status(self, word: str) -> None:
         """``running``, ``done``, ``failed``, ``stopped`` or ``partial``."""
@@ -85,8 +121,8 @@ class RunDir:
         """``stages/<id>`` -> the stage's artefact in the store."""
         for stage in stages:
             link = self.path / "stages" / stage.id
-            link.parent.mkdir(parents=True, exist_ok=True)
-            with contextlib.suppress(FileExistsError):
+            with self.explained(), contextlib.suppress(FileExistsError):
+                link.parent.mkdir(parents=True, exist_ok=True)
                 link.symlink_to(os.path.relpath(folder_of(stage.key), link.parent))
 
     def close(self) -> None:

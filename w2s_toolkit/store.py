@@ -22,7 +22,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from w2s_toolkit.errors import StoreError
+from w2s_toolkit.errors import StoreError, is_disk_full
 
 MANIFEST = "manifest.json"
 THREADS = "threads"
@@ -263,10 +263,14 @@ def _explained(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        full = is_disk_full(error)
+        mend = "free some space, or choose" if full else "choose"
         raise StoreError(
-            f"the store cannot be written: {error.strerror or error}",
+            f"{'the disk is full: ' if full else ''}the store cannot be written: "
+            f"{error.strerror or error}",
             where=str(error.filename or root),
-            next_step="free some space or choose another folder with --store",
+            next_step=f"{mend} another folder with --store, and run again: "
+            "finished stages are kept",
         ) from None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -121,6 +122,14 @@ class ZeroShotConfig(SupervisorConfig):
         return problems
 
 
+def _is_no_file(text: str) -> bool:
+    """Whether something is there that is not a file; what is missing is noticed elsewhere."""
+    try:
+        return Path(text).exists() and not Path(text).is_file()
+    except (OSError, ValueError):
+        return False
+
+
 class LabelsFileConfig(SupervisorConfig):
     """Weak labels from a JSONL, CSV or Parquet file."""
 
@@ -155,4 +164,6 @@ class LabelsFileConfig(SupervisorConfig):
         for name in ("model", "train_on", "choose_on"):
             if getattr(self, name) is not None:
                 problems.append(f"{name}: labels_file trains nothing; remove it")
+        if _is_no_file(self.path):
+            problems.append(f"path: {self.path} is not a file; next: name one labels file")
         return problems

@@ -51,8 +51,11 @@ _ENCODERS = frozenset(
 
 def local_folder(model_id: str) -> Path | None:
     """The folder that ``model_id`` names, or None where it is no folder here."""
-    path = Path(model_id).expanduser()
-    return path if path.is_dir() else None
+    try:
+        path = Path(model_id).expanduser()
+        return path if path.is_dir() else None
+    except (OSError, RuntimeError, ValueError):  # too long, or the home of nobody
+        return None
 
 
 def looks_local(model_id: str) -> bool:
@@ -79,7 +82,13 @@ def folder_problems(folder: Path) -> list[str]:
             f"{folder} holds no config.json, so it is no transformers model; "
             "next: name the folder that save_pretrained() wrote"
         ]
-    if any(folder.glob("*.safetensors")):
+    config = read_config(str(folder), None)
+    if config is None or not (config.get("model_type") or config.get("auto_map")):
+        return [
+            f"{folder}/config.json is not the JSON object with a model_type that describes a model; "
+            "next: copy it again from where the weights come from"
+        ]
+    if any(path.is_file() for path in folder.glob("*.safetensors")):
         return []
     pickles = sorted(p.name for p in folder.iterdir() if p.suffix in (".bin", ".pt", ".pth"))
     has = f"only {', '.join(pickles)}, which can run code when opened" if pickles else "no weights"
@@ -119,7 +128,7 @@ def hub_revision(model_id: str, revision: str | None) -> str:
             f"the hub model {model_id!r} needs huggingface_hub, which is not installed",
             next_step="pip install 'w2s-toolkit[hf]'",
         ) from None
-    reason = "the hub cannot be reached"
+    reason = "the hub is switched off by HF_HUB_OFFLINE"
     if not constants.HF_HUB_OFFLINE:
         try:
             sha = HfApi().model_info(model_id, revision=revision, timeout=10).sha
@@ -153,7 +162,7 @@ def read_config(model_id: str, revision: str | None) -> dict[str, Any] | None:
         return None
     try:
         config = json.loads((folder / "config.json").read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return config if isinstance(config, dict) else None
 
@@ -203,10 +212,11 @@ def _from_problem(problem: str) -> ModelError:
 
 def _cached_revision(model_id: str, revision: str | None) -> str | None:
     """The commit the local hub cache holds for ``revision`` (``main`` by default)."""
-    if not re.fullmatch(r"[\w.\-]+(/[\w.\-]+)?", model_id):
+    name = revision or "main"
+    plain = re.fullmatch(r"[\w.\-]+(/[\w.\-]+)?", model_id) and re.fullmatch(r"[\w.\-/]+", name)
+    if not plain or len(model_id) > 200 or len(name) > 200:
         return None
     folder = _cache_folder(model_id)
-    name = revision or "main"
     ref = folder / "refs" / name
     sha = ref.read_text("utf-8").strip() if ref.is_file() else name
     return sha if (folder / "snapshots" / sha / "config.json").is_file() else None

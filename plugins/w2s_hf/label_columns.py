@@ -45,7 +45,9 @@ def find_columns(
     for name in [*wanted, *(config.probs_columns or [])]:
         if name is not None and name not in names:
             raise DataError(
-                f"there is no column {name!r}; the file has {_listed(names)}", where=file
+                f"there is no column {name!r}; the file has {_listed(names)}",
+                where=file,
+                next_step="name one of these in the settings of labels_file",
             )
     id_column = config.id_column or _first(ID_COLUMNS, names)
     text_column = config.text_column or _only(TEXT_COLUMNS, names, "text_column", file)
@@ -111,7 +113,11 @@ def _list(row: FileRow, column: str) -> Any:
         except ValueError:
             value = None
     if not isinstance(value, list):
-        raise DataError(f"column {column!r} does not hold a list of probabilities", where=row.where)
+        raise DataError(
+            f"column {column!r} does not hold a list of probabilities",
+            where=row.where,
+            next_step="write a list such as [0.2, 0.8], or name another column in probs_column",
+        )
     return value
 
 
@@ -154,7 +160,11 @@ def _row_numbers(row: FileRow, values: Sequence[Any], classes: Sequence[str]) ->
     try:
         probs = np.asarray([_number(v) for v in values], dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
-        raise DataError(f"{list(values)} are not numbers", where=row.where) from None
+        raise DataError(
+            f"{list(values)} are not numbers",
+            where=row.where,
+            next_step="write one probability a class; leave rows without a label out of the file",
+        ) from None
     if not np.all(np.isfinite(probs)) or probs.min() < 0:
         raise DataError(
             f"{list(values)} are not probabilities",
@@ -186,6 +196,7 @@ def _class(row: FileRow, column: str, classes: Sequence[str]) -> int:
         raise DataError(
             f"label {value!r} is neither one of {list(classes)} nor an index of them",
             where=row.where,
+            next_step="write a class name or its index; leave rows without a label out of the file",
         )
     return index
 
@@ -204,6 +215,7 @@ def _same_number(number: int, classes: Sequence[str], where: str) -> None:
         raise DataError(
             f"there are {number} probabilities for {len(classes)} classes {list(classes)}",
             where=where,
+            next_step="write one probability a class, in the order of the task's choices",
         )
 
 

@@ -94,7 +94,7 @@ class LabelsFile:
         missing = int(abstain.sum())
         if missing:
             ctx.count("unlabelled", missing)
-        if missing and found:
+        if 0 < missing < len(abstain):
             ctx.warn(
                 "labels_missing",
                 f"{missing} of {len(abstain)} rows have no label in {file} and are left out",

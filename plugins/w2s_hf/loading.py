@@ -29,12 +29,20 @@ def load_config(folder: Path, name: str, *, code: bool) -> Any:
     try:
         with quiet():
             config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=code)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except Exception as error:  # errors of the checks that configs make of themselves share no base
+        step = (
+            "check that the folder is a complete transformers model, and its type known "
+            f"to transformers {transformers.__version__}"
+        )
+        if not code and (hub.read_config(str(folder), None) or {}).get("auto_map"):
+            step = (
+                "it comes with Python code of its own: read that code and set "
+                "trust_remote_code: true in its entry of models:, or use another model"
+            )
         raise ModelError(
             f"the config of model {name!r} cannot be read: {_first_line(error)}",
             where=str(folder / "config.json"),
-            next_step="check that the folder is a complete transformers model, and its type known "
-            f"to transformers {transformers.__version__}",
+            next_step=step,
         ) from error
     _no_dropout(config)
     return config
@@ -147,6 +155,7 @@ def _load(
                 use_safetensors=True,
                 trust_remote_code=code,
                 output_loading_info=True,
+                ignore_mismatched_sizes=True,  # they are named and refused below
                 **options,
             )
     except ImportError as error:
@@ -194,5 +203,7 @@ def _some(keys: list[str]) -> str:
 
 
 def _first_line(error: BaseException) -> str:
-    text = str(error.args[0] if isinstance(error, KeyError) and error.args else error).strip()
+    if isinstance(error, KeyError) and error.args:
+        return f"{str(error.args[0])!r} is missing"
+    text = str(error).strip()
     return text.splitlines()[0] if text else type(error).__name__

@@ -101,7 +101,7 @@ class TableConfig(ComponentConfig):
     def check(self) -> list[str]:
         """Problems that need no look at the data."""
         problems = []
-        if (self.path is None) == (self.id is None):
+        if (self.path in (None, {})) == (self.id is None):
             problems.append("give either `path` (your files) or `id` (a hub data set)")
         if self.id is None and (self.config or self.revision):
             problems.append("`config` and `revision` go with `id`, not with `path`")

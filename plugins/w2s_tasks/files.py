@@ -100,7 +100,8 @@ def _data_file(path: Path) -> Path:
         )
     if path.suffix.lower() not in SUFFIXES:
         raise DataError(
-            f"files that end in {path.suffix or 'nothing'!r} cannot be read as a table",
+            f"files {f'that end in {path.suffix!r}' if path.suffix else 'without an ending'} "
+            "cannot be read as a table",
             where=str(path),
             next_step=f"use one of {', '.join(SUFFIXES)}",
         )

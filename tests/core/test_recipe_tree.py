@@ -32,7 +32,7 @@ def test_every_node_knows_its_line() -> None:
         ("", "the recipe is empty"),
         ("? [1]\n: 2", "a key must be a plain word"),
         ("a: *nowhere", "undefined alias"),
-        ("a: " + "9" * 6000, "not valid YAML"),
+        ("a: " + "9" * 6000, "is not a YAML int"),
         ("a: &a [*a]", "too many or too deeply"),
         ("[" * 3000, "too deeply|not valid YAML"),
     ],
@@ -55,7 +55,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         read_tree(tmp_path / "missing.yaml")
     latin = tmp_path / "latin.yaml"
     latin.write_bytes("a: 1\nname: caf\xe9\n".encode("latin-1"))
-    with pytest.raises(RecipeError, match=r"latin.yaml:2: not UTF-8"):
+    with pytest.raises(RecipeError, match=r"latin.yaml:2: this is not UTF-8"):
         read_tree(latin)
     bom = tmp_path / "bom.yaml"
     bom.write_bytes(b"\xef\xbb\xbfname: x\n")

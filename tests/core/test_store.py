@@ -158,6 +158,16 @@ def test_digests_follow_content_not_path(tmp_path: Path) -> None:
         digests(str(tmp_path / "missing"))
 
 
+@pytest.mark.parametrize("what", ["pipe", "loop", "/dev/zero", "missing"])
+def test_what_has_no_content_has_no_digest(tmp_path: Path, what: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "up").symlink_to(".")
+    with pytest.raises(DataError, match=r"(?s)cannot be read: .*next: "):
+        Digests()(str(tmp_path / what))
+    assert Digests()(str(tmp_path))  # inside a folder they are passed over
+
+
 def test_canonical_json_is_one_text_for_one_value() -> None:
     assert canonical({"b": 1, "a": [1.5, "é"]}) == '{"a":[1.5,"é"],"b":1}'
     assert hash_of({"a": 1, "b": 2}) == hash_of({"b": 2, "a": 1})

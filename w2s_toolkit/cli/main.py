@@ -103,6 +103,14 @@ def entry() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        click.echo(f"error: {where}{error.strerror or error}", err=True)
+        click.echo("  next: check free space and permissions, and run again", err=True)
+        sys.exit(1)
+    except MemoryError:
+        click.echo("error: memory ran out\n  next: use a machine with more of it", err=True)
+        sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
 
 

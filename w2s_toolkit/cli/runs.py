@@ -69,11 +69,21 @@ def report(run: str, runs: Path) -> None:
     click.echo(f"wrote {write_report(found.path)}")
 
 
+def _log_lines(path: Path) -> list[str]:
+    try:
+        return (path / "events.jsonl").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+
+
 def _events(path: Path) -> list[str]:
     """What a run without results did: its finished stages and its error."""
     lines = []
-    for text in (path / "events.jsonl").read_text(encoding="utf-8").splitlines():
-        event = json.loads(text)
+    for text in _log_lines(path):
+        try:
+            event = json.loads(text)
+        except ValueError:  # the line at which a full disk or a kill ended the log
+            continue
         if event["event"] == "stage_finished":
             lines.append(f"  {event['status']:<8} {event['stage']}")
             if event.get("error"):

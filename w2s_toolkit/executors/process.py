@@ -114,7 +114,17 @@ class WorkerProcess:
 
 def _how_it_ended(code: int) -> str:
     if code == -signal.SIGKILL:
-        return "the worker process was killed, most often because memory ran out"
+        return (
+            "the worker process was killed, most often because memory ran out\n"
+            "  next: use smaller batches or models, or a machine with more memory, and run again"
+        )
     if code < 0:
-        return f"the worker process died of signal {signal.Signals(-code).name}"
-    return f"the worker process ended with exit code {code} and no outcome"
+        return (
+            f"the worker process died of signal {signal.Signals(-code).name}\n"
+            "  next: the fault is in native code; see the log, or try other versions of torch and "
+            "of the packages beside it"
+        )
+    return (
+        f"the worker process ended with exit code {code} and no outcome\n"
+        "  next: the log holds what it printed"
+    )

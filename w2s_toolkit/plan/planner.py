@@ -8,10 +8,11 @@ from typing import Any
 
 from w2s_toolkit.config import EvaluatorConfig, ModelConfig, StudentConfig, SupervisorConfig
 from w2s_toolkit.digest import Digests, stage_seed
-from w2s_toolkit.errors import RecipeError, W2SError
+from w2s_toolkit.errors import RecipeError, RegistryError, W2SError
 from w2s_toolkit.plan.graph import SCHEMA, Graph, Stage
 from w2s_toolkit.recipe.load import Cell, Phase, Recipe, Use
 from w2s_toolkit.recipe.problems import dotted
+from w2s_toolkit.registry import AUTHORS
 from w2s_toolkit.split_names import drawing_order, is_evaluation_split
 
 FLOOR, SUPERVISOR, STUDENT, CEILING = "weak_floor", "supervisor", "student", "strong_ceiling"
@@ -109,7 +110,7 @@ class Identities:
         """The key parts of a config."""
         try:
             return use.config.key_parts(self._digests)
-        except W2SError as error:
+        except Exception as error:  # whatever a plugin's config may raise
             self._note(use, error)
             return {}
 
@@ -129,14 +130,17 @@ class Identities:
                 "fingerprint": config.fingerprint(self._digests),
                 "resolved": config.resolved(),
             }
-        except W2SError as error:
+        except Exception as error:  # whatever a plugin's config may raise
             self._note(use, error)
             return {}
 
-    def _note(self, use: Use, error: W2SError) -> None:
+    def _note(self, use: Use, error: Exception) -> None:
         place = dotted(use.path)
+        if not isinstance(error, W2SError):
+            what = f"{use.called} cannot say what it depends on: {type(error).__name__}: {error}"
+            error = RegistryError(what, next_step=AUTHORS)
         text = f"{error}".removeprefix(f"{place}: ").replace("models.NAME.", f"{place}.")
-        text = f"{place}: {text}"
+        text = ": ".join(part for part in (use.where, place, text) if part)
         if text not in self._problems:
             self._problems.append(text)
 

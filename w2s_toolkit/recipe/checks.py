@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from w2s_toolkit.config import EvaluatorConfig, ModelConfig, StudentConfig, SupervisorConfig
 from w2s_toolkit.recipe.problems import Problems
-from w2s_toolkit.registry import suggestion
+from w2s_toolkit.registry import AUTHORS, suggestion
 
 if TYPE_CHECKING:
     from w2s_toolkit.recipe.load import Cell, Phase, Use
@@ -17,7 +17,11 @@ def check_cell(cell: Cell, problems: Problems) -> None:
     names = [p.name for p in cell.phases]
     for phase in cell.phases:
         if names.count(phase.name) > 1:
-            problems.add((*phase.path, "name"), f"two phases are called {phase.name!r}")
+            problems.add(
+                (*phase.path, "name"),
+                f"two phases are called {phase.name!r}",
+                "give each a name of its own: results are listed by it",
+            )
         _check_base_classes(phase, problems)
         if phase.model.pool not in cell.options.splits:
             _unknown_split(cell, problems, (*phase.path, "pool"), phase.model.pool)
@@ -46,8 +50,8 @@ def _check_base_classes(phase: Phase, problems: Problems) -> None:
         if not isinstance(use.config, base):
             problems.add(
                 use.path,
-                f"the config of {use.name!r} does not derive from {base.__name__}",
-                "this is a fault of the plugin that offers it",
+                f"the config of {use.called} does not derive from {base.__name__}",
+                AUTHORS,
             )
 
 
@@ -69,11 +73,17 @@ def _check_names(cell: Cell, use: Use, problems: Problems) -> None:
 
 def _check_capabilities(model: Use, use: Use, field: str, problems: Problems) -> None:
     if not isinstance(model.config, ModelConfig):
-        problems.add(model.path, f"the config of {model.name!r} does not derive from ModelConfig")
+        what = f"the config of {model.called} does not derive from ModelConfig"
+        problems.add(model.path, what, AUTHORS)
         return
     needs = [need.rpartition(":") for need in use.component.needs]
     wanted = {capability for owner, _, capability in needs if owner in ("", field)}
-    missing = sorted(wanted - model.config.capabilities())
+    try:
+        missing = sorted(wanted - model.config.capabilities())
+    except Exception as error:  # whatever a plugin's config may raise
+        what = f"{model.called} cannot say what it can: {type(error).__name__}: {error}"
+        problems.add(model.path, what, AUTHORS)
+        return
     if missing:
         problems.add(
             use.path,

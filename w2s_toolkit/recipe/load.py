@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import json
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,21 +26,27 @@ from w2s_toolkit.recipe.schema import (
     RecipeModel,
     TaskOptions,
 )
-from w2s_toolkit.recipe.tree import Path_, Tree, read_tree
+from w2s_toolkit.recipe.tree import Path_, Tree, plain, read_tree
 from w2s_toolkit.recipe.validation import validate_block
-from w2s_toolkit.registry import Registry, singular, suggestion
+from w2s_toolkit.registry import AUTHORS, Registry, singular, suggestion
 
 MAX_CELLS = 2000
 
 
 @dataclass(frozen=True)
 class Use:
-    """A component with its checked config, and where the recipe names it."""
+    """A component with its checked config, and where the recipe names it.
+
+    ``path`` is the block's place in the document, ``where`` the same for messages: ``file:line``;
+    ``called`` names the component and its plugin.
+    """
 
     kind: str
     component: Component
     config: ComponentConfig
     path: Path_
+    where: str = ""
+    called: str = ""
 
     @property
     def name(self) -> str:
@@ -104,14 +111,23 @@ def find_recipe(name: str, registry: Registry) -> Path:
         RecipeError: neither exists.
     """
     path = Path(name)
-    if path.is_file():
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):  # not there, or nothing that can be a path
+        mode = 0
+    if stat.S_ISREG(mode):
         return path
     shipped = registry.recipe(name)
     if shipped:
         return Path(shipped.path)
     names = [r.name for r in registry.recipes()]
-    if path.is_dir():
-        raise RecipeError("this is a folder, not a recipe file", where=name)
+    if mode:
+        kind = "a folder" if stat.S_ISDIR(mode) else "a pipe, socket or device"
+        raise RecipeError(
+            f"this is {kind}, not a recipe file",
+            where=name,
+            next_step="name a .yaml file, or a shipped recipe: 'w2s recipes ls' lists them",
+        )
     raise RecipeError(
         f"there is no recipe file or shipped recipe {name!r}{suggestion(name, names)}",
         next_step="'w2s recipes ls' lists the shipped ones",
@@ -159,9 +175,15 @@ def _unfold(
         size *= len(values)
         texts = [json.dumps(v, sort_keys=True, default=str) for v in values]
         if len(set(texts)) < len(texts):
-            problems.add(("matrix", address), "a value stands twice on this axis")
+            problems.add(
+                ("matrix", address), "a value stands twice on this axis", "delete one of the two"
+            )
     if size > MAX_CELLS:
-        problems.add(("matrix",), f"the matrix has {size} cells; at most {MAX_CELLS} are run")
+        problems.add(
+            ("matrix",),
+            f"the matrix has {size} cells; at most {MAX_CELLS} are run",
+            "split it into several recipes, or vary fewer axes",
+        )
         return
     for combined in itertools.product(*usable.values()):
         changed = copy.deepcopy({k: v for k, v in document.items() if k != "matrix"})
@@ -169,7 +191,11 @@ def _unfold(
         combination = dict(zip(usable, combined, strict=True))
         for address, value in combination.items():
             if address.split(".")[0] in ("matrix", "schema", "name"):
-                problems.add(("matrix", address), f"{address!r} cannot be varied")
+                problems.add(
+                    ("matrix", address),
+                    f"'{plain(address, 80)}' cannot be varied",
+                    "vary seed, or a path into models, task or phases",
+                )
                 continue
             origin = f"{tree.file}:{tree.line_of(('matrix', address))}: matrix"
             try:
@@ -317,13 +343,22 @@ class _Checker:
             self._problems.add((*path, "use"), error.what, error.next_step)
             return None
         values = {k: v for k, v in block.items() if k != "use"}
-        config = validate_block(model, values, path, self._problems, also)
-        if not isinstance(config, ComponentConfig):
+        called = self._registry.called(kind, name)
+        help_with = f"'w2s plugins show {kind}/{name}' describes its settings"
+        try:
+            config = validate_block(model, values, path, self._problems, also, help_with)
+            if not isinstance(config, ComponentConfig):
+                return None
+            config = self._resolve_paths(config, values, path)
+            for problem in config.check():
+                text = problem.replace("models.NAME.", f"{dotted(path)}.")
+                what, _, step = text.partition("; next: ")
+                self._problems.add(path, what, step or help_with)
+        except Exception as error:  # whatever a plugin's checks may raise
+            what = f"{called} cannot check its settings: {type(error).__name__}: {error}"
+            self._problems.add(path, what, AUTHORS)
             return None
-        config = self._resolve_paths(config, values, path)
-        for problem in config.check():
-            self._problems.add(path, problem.replace("models.NAME.", f"{dotted(path)}."))
-        return Use(kind, component, config, path)
+        return Use(kind, component, config, path, self._problems.place(path), called)
 
     def _resolve_paths(
         self, config: ComponentConfig, values: dict[str, Any], path: Path_
@@ -335,8 +370,9 @@ class _Checker:
             if use.marker == "path" and not exists:
                 self._problems.add(
                     (*path, *use.location),
-                    f"there is no file or folder {str(use.value)!r}",
-                    f"looked in {base} and the current folder",
+                    f"there is no file or folder '{plain(str(use.value), 120)}'",
+                    f"correct the path (it was looked for in {base} and the current folder), or "
+                    f"--set {dotted((*path, *use.location))}=PATH",
                 )
             if exists or use.marker == "path":
                 _put(changed, use.location, resolved)
@@ -352,10 +388,13 @@ class _Checker:
 
 def resolve_path(text: str, base: Path) -> tuple[str, bool]:
     """Absolute form of a path, and whether it exists: against ``base``, then the current folder."""
-    path = Path(text).expanduser()
-    for folder in (base, Path.cwd()):
-        if (folder / path).exists():
-            return str((folder / path).resolve()), True
+    try:
+        path = Path(text).expanduser()
+        for folder in (base, Path.cwd()):
+            if (folder / path).exists():
+                return str((folder / path).resolve()), True
+    except (OSError, RuntimeError, ValueError):  # too long, no such home, a loop of links
+        return text, False
     return str(base / path), False
 
 

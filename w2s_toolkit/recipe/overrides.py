@@ -9,7 +9,7 @@ from typing import Any
 
 from w2s_toolkit.errors import RecipeError
 from w2s_toolkit.recipe.schema import USE_BLOCKS, PhaseModel, RecipeModel
-from w2s_toolkit.recipe.tree import Path_, parse_value
+from w2s_toolkit.recipe.tree import Path_, parse_value, plain
 from w2s_toolkit.registry import suggestion
 
 _TOP = [f.alias or n for n, f in RecipeModel.model_fields.items()]
@@ -24,13 +24,15 @@ def parse_override(text: str) -> tuple[str, Any]:
     path, equals, raw = text.partition("=")
     if not equals or not path.strip():
         raise RecipeError(
-            f"--set {text!r} is not of the form path=value",
+            f"--set '{plain(text, 120)}' is not of the form path=value",
             next_step="for example --set phases.bootstrap.student.epochs=3",
         )
     try:
         return path.strip(), parse_value(raw)
     except RecipeError as error:
-        raise RecipeError(f"--set {text!r}: {error.what}", next_step=error.next_step) from None
+        raise RecipeError(
+            f"--set '{plain(text, 120)}': {error.what}", next_step=error.next_step
+        ) from None
 
 
 def apply_overrides(
@@ -46,26 +48,36 @@ def apply_overrides(
     """
     out = copy.deepcopy(dict(document))
     origins: dict[Path_, str] = {}
+    wrong: list[str] = []
     for text in overrides:
-        dotted_path, value = parse_override(text)
-        if dotted_path == "seed" and isinstance(value, list):
-            dotted_path = "matrix.seed"
-        origin = f"--set {text}"
-        if dotted_path.startswith("matrix."):
-            axis = dotted_path.removeprefix("matrix.")
-            axes = out.setdefault("matrix", {})
-            if isinstance(axes, dict):
-                axes[_same_axis(out, axes, axis)] = value
-                origins["matrix", axis] = origin
-            continue
-        path = locate(out, dotted_path, origin)
-        _assign(out, path, value)
-        origins[path] = origin
-        axes = out.get("matrix")
-        if isinstance(axes, dict):
-            for axis in [a for a in axes if _covers(out, dotted_path, path, str(a))]:
-                del axes[axis]
+        try:
+            _override(out, origins, text)
+        except RecipeError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise RecipeError("options that cannot be followed", problems=tuple(wrong))
     return out, origins
+
+
+def _override(out: dict[str, Any], origins: dict[Path_, str], text: str) -> None:
+    dotted_path, value = parse_override(text)
+    if dotted_path == "seed" and isinstance(value, list):
+        dotted_path = "matrix.seed"
+    origin = f"--set {plain(text, 120)}"
+    if dotted_path.startswith("matrix."):
+        axis = dotted_path.removeprefix("matrix.")
+        axes = out.setdefault("matrix", {})
+        if isinstance(axes, dict):
+            axes[_same_axis(out, axes, axis)] = value
+            origins["matrix", axis] = origin
+        return
+    path = locate(out, dotted_path, origin)
+    _assign(out, path, value)
+    origins[path] = origin
+    axes = out.get("matrix")
+    if isinstance(axes, dict):
+        for axis in [a for a in axes if _covers(out, dotted_path, path, str(a))]:
+            del axes[axis]
 
 
 def set_path(document: dict[str, Any], dotted_path: str, value: Any, origin: str) -> Path_:
@@ -100,7 +112,11 @@ def locate(document: Mapping[str, Any], dotted_path: str, origin: str) -> Path_:
         if node is None:
             node = {}
         if not isinstance(node, dict):
-            raise RecipeError(f"{_dots(path)} is {node!r}, which has nothing inside", where=origin)
+            raise RecipeError(
+                f"{_dots(path)} is {plain(repr(node), 80)}, which has nothing inside",
+                where=origin,
+                next_step=f"set {_dots(path)} itself",
+            )
         if word not in node and not _may_create(tuple(path), word, last):
             known = _known_keys(tuple(path), node)
             raise RecipeError(
@@ -122,7 +138,7 @@ def _item(node: list[Any], word: str, path: list[str | int], origin: str) -> int
                 return index
             if label is not None:
                 names.append(str(label))
-    if word.isdigit() and int(word) < len(node):
+    if word.isdecimal() and len(word) < 9 and int(word) < len(node):
         return int(word)
     raise RecipeError(
         f"{_dots(path)} has no item {word!r}{suggestion(word, names)}",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from w2s_toolkit.errors import RecipeError
-from w2s_toolkit.recipe.tree import Path_, Tree
+from w2s_toolkit.recipe.tree import Path_, Tree, plain
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Problem:
 
     path: Path_
     message: str
-    next_step: str = ""
+    next_step: str
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Problems:
     found: list[Problem] = field(default_factory=list)
     count: int = 0
 
-    def add(self, path: Path_, message: str, next_step: str = "") -> None:
+    def add(self, path: Path_, message: str, next_step: str) -> None:
         """Note a problem; the same one twice counts once."""
         self.count += 1
         problem = Problem(path, message, next_step)
@@ -53,18 +53,18 @@ class Problems:
             f"{count} in {self.tree.file}", problems=tuple(self._render(p) for p in ordered)
         )
 
+    def place(self, path: Path_) -> str:
+        """``file:line`` of a node, or the option or axis that gave it its value."""
+        return plain(self._origin(path)) or f"{self.tree.file}:{self.tree.line_of(path)}"
+
     def _render(self, problem: Problem) -> str:
-        origin = self._origin(problem.path)
         at = address(problem.path, self.tree.value)
-        if origin:
-            lines = [f"{origin}: {at}: {problem.message}"]
-        else:
-            line = self.tree.line_of(problem.path)
-            lines = [f"{self.tree.file}:{line}: {at + ': ' if at else ''}{problem.message}"]
-            if 0 < line <= len(self.tree.lines):
-                lines.append(f"    {line} | {self.tree.lines[line - 1].rstrip()[:160]}")
-        if problem.next_step:
-            lines.append(f"  next: {problem.next_step}")
+        head = f"{self.place(problem.path)}: {plain(at + ': ') if at else ''}"
+        lines = [head + plain(problem.message)]
+        line = self.tree.line_of(problem.path)
+        if not self._origin(problem.path) and 0 < line <= len(self.tree.lines):
+            lines.append(f"    {line} | {plain(self.tree.lines[line - 1].rstrip(), 160)}")
+        lines.append(f"  next: {plain(problem.next_step)}")
         return "\n".join(lines)
 
     def _origin(self, path: Path_) -> str:
@@ -87,7 +87,8 @@ def address(path: Path_, document: Any) -> str:
     for step in path:
         node = _child(node, step)
         name = node.get("name") or node.get("use") if isinstance(node, dict) else None
-        words.append(str(name) if isinstance(step, int) and name else str(step))
+        named = isinstance(step, int) and isinstance(name, str) and name
+        words.append(str(name) if named else str(step))
     return ".".join(words)
 
 

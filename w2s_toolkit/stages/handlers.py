@@ -6,16 +6,18 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from w2s_toolkit.contracts import Observation, SeedAggregator, StageJob
 from w2s_toolkit.data import Dataset, LabelSet, Metric, Metrics, ModelRef
-from w2s_toolkit.errors import DataError
+from w2s_toolkit.errors import AlignmentError, DataError
 from w2s_toolkit.hookspecs import Component
 from w2s_toolkit.stages import rows
 from w2s_toolkit.stages.context import StageContext
+
+T = TypeVar("T")
 
 LABELS, REF, METRICS, STATE = "labels.parquet", "ref.json", "metrics.json", "state.json"
 
@@ -74,9 +76,12 @@ def run_split(work: Work) -> None:
 def run_assist(work: Work) -> None:
     """Let an oversight protocol add evidence; everything else of the rows stays as it is."""
     data = work.dataset("data")
-    assisted = work.instance.assist(data.blind(), None, work.context)
+    assisted = _given(work.instance.assist(data.blind(), None, work.context), Dataset, "assist")
     if assisted.ids != data.ids:
-        raise DataError("the oversight protocol changed or reordered rows", where=work.job.label)
+        raise DataError(
+            "the rows that assist() gave are not those it was given, in their order",
+            next_step="add to the column evidence, and leave the rest of the table as it is",
+        )
     column = data.table.column_names.index("evidence")
     table = data.table.set_column(column, "evidence", assisted.table["evidence"])
     Dataset(table, data.info, data.name).write(work.out / rows.DATA)
@@ -94,15 +99,14 @@ def run_fit(work: Work) -> None:
         if work.reads_gold(field):
             work.remember_gold(len(data))
     ref = work.instance.fit(given["train"], work.context, val=given["val"])
-    _write_ref(work, ref)
+    _write_ref(work, ref, "fit")
 
 
 def run_label(work: Work) -> None:
     """Label a split with a supervisor or a trained model."""
     data = work.dataset("data").blind()
     ref = _read_ref(work.folder("ref")) if "ref" in work.job.inputs else None
-    labels: LabelSet = work.instance.label(ref, data, work.context)
-    labels = labels.align(data)
+    labels = _labels_of(work.instance.label(ref, data, work.context), data, "label")
     provenance = {
         "component": "/".join(work.job.component),
         "version": work.component.version if work.component else "",
@@ -127,7 +131,7 @@ def run_refine(work: Work) -> None:
         state = work.instance.fit(data if gold else data.blind(), labels, work.context)
     pool = work.dataset("pool").blind()
     before = work.labels("labels").align(pool)
-    after = work.instance.refine(state, pool, before, work.context).align(pool)
+    after = _labels_of(work.instance.refine(state, pool, before, work.context), pool, "refine")
     (work.out / STATE).write_text(json.dumps(state, sort_keys=True))
     replace(after, data_digest=pool.digest).write(work.out / LABELS)
 
@@ -148,7 +152,7 @@ def run_train(work: Work) -> None:
             next_step="the remarks above, of the stage that made the labels, say why",
         )
     work.context.count("training_rows", usable)
-    _write_ref(work, work.instance.train(pool.blind(), labels, work.context))
+    _write_ref(work, work.instance.train(pool.blind(), labels, work.context), "train")
 
 
 def run_evaluate(work: Work) -> None:
@@ -219,7 +223,34 @@ def _observation(work: Work, slots: Mapping[str, str], seed: int) -> Observation
     return Observation(seed, data, work.labels(slots["subject"]).align(data), references)
 
 
-def _write_ref(work: Work, ref: ModelRef | None) -> None:
+def _given(value: Any, wanted: type[T], method: str) -> T:
+    """What a component returned, or an error that says what it should have been."""
+    if isinstance(value, wanted):
+        return value
+    raise DataError(
+        f"{method}() gave {type(value).__name__}, not a {wanted.__name__}",
+        next_step=f"contracts.py says what {method}() returns",
+    )
+
+
+def _labels_of(value: Any, data: Dataset, method: str) -> LabelSet:
+    """Labels that a component gave, checked and in the order of the data."""
+    labels = _given(value, LabelSet, method)
+    wanted = 0 if data.info.kind == "generation" else data.num_classes
+    if len(data) and labels.probs.shape[1] != wanted:
+        raise DataError(
+            f"{method}() gave {labels.probs.shape[1]} probabilities a row where the data has "
+            f"{wanted} classes",
+            next_step="give one probability a class, in the order of data.info.classes",
+        )
+    try:
+        return labels.align(data)
+    except AlignmentError as error:
+        raise DataError(f"{method}(): {error.what}", next_step=error.next_step) from error
+
+
+def _write_ref(work: Work, ref: ModelRef | None, method: str) -> None:
+    ref = None if ref is None else _given(ref, ModelRef, method)
     ref = replace(ref or ModelRef(""), component="/".join(work.job.component), key=work.job.key)
     (work.out / REF).write_text(json.dumps(ref.to_json(), sort_keys=True, indent=1))
 
@@ -229,4 +260,5 @@ def _read_ref(folder: Path) -> ModelRef:
 
 
 def _write_metrics(work: Work, metrics: Metrics) -> None:
+    metrics = _given(metrics, Metrics, "evaluate")
     (work.out / METRICS).write_text(json.dumps(metrics.to_json(), sort_keys=True, indent=1))

@@ -11,13 +11,17 @@ from typing import Any
 
 import numpy as np
 
+from w2s_toolkit.config import ModelConfig
 from w2s_toolkit.contracts import EventSink, StageJob, StageOutcome
-from w2s_toolkit.errors import W2SError
+from w2s_toolkit.digest import Digests, hash_of
+from w2s_toolkit.errors import DataError, StageError, StoreError, W2SError, is_disk_full
 from w2s_toolkit.registry import Registry
 from w2s_toolkit.stages.context import StageContext
 from w2s_toolkit.stages.handlers import HANDLERS, Work
 from w2s_toolkit.stages.shared import SharedObjects
 from w2s_toolkit.store import Store
+
+REPORT = "the log has the traceback; if the message does not help, report it to the authors of that plugin"
 
 
 def run_job(
@@ -32,7 +36,10 @@ def run_job(
     try:
         started = time.perf_counter()
         context = _context(job, registry, store, shared, on_event, workspace)
-        HANDLERS[job.kind](_work(job, registry, store, context))
+        work = _work(job, registry, store, context)
+        _check_unchanged(job, registry, store)
+        HANDLERS[job.kind](work)
+        _check_unchanged(job, registry, store)
         manifest = {
             "kind": job.kind,
             "label": job.label,
@@ -46,13 +53,67 @@ def run_job(
         }
         store.commit(job.key, workspace, manifest)
     except W2SError as error:
+        called = registry.called(*job.component)
+        if not error.where and job.component[1] and called not in error.what:
+            error.where = called
+            error.next_step = error.next_step or REPORT
         return StageOutcome(job.key, str(error), traceback.format_exc())
-    except Exception as error:
-        what = f"{type(error).__name__}: {str(error).strip() or 'no message'}"
-        return StageOutcome(job.key, what, traceback.format_exc())
+    except (Exception, SystemExit) as error:
+        return StageOutcome(job.key, str(_explained(error, job, registry)), traceback.format_exc())
     finally:
         store.discard(workspace)
     return StageOutcome(job.key)
+
+
+def _check_unchanged(job: StageJob, registry: Registry, store: Store) -> None:
+    """Refuse files that are no longer what the key says: the artefact would vouch for others.
+
+    Costs a look at times and sizes, since contents were read for the plan.
+
+    Raises:
+        DataError: a file or model folder was changed after the run was planned.
+    """
+    digests = Digests(store.root / "digests.json")
+    kind, name = job.component
+    if name and job.parts["config"]:
+        config = registry.config_model(registry.get(kind, name)).model_validate(job.config)
+        paths = [str(use.value) for use in config.uses("path")]
+        if paths and hash_of(config.key_parts(digests)) != hash_of(job.parts["config"]):
+            raise _changed(", ".join(paths))
+    for model in job.models.values():
+        config = _model_config(registry, model)
+        folders = [str(u.value) for u in config.uses("path_or_id") if Path(str(u.value)).exists()]
+        if folders and model["fingerprint"] != config.fingerprint(digests):
+            raise _changed(", ".join(folders))
+
+
+def _changed(paths: str) -> DataError:
+    return DataError(
+        "this was changed after the run was planned, so the stage is not kept",
+        where=paths,
+        next_step="run the recipe again: it is planned anew",
+    )
+
+
+def _explained(error: BaseException, job: StageJob, registry: Registry) -> W2SError:
+    """An error that no part of the toolkit foresaw, as one that says where and what next."""
+    where = registry.called(*job.component) if job.component[1] else ""
+    what = f"{type(error).__name__}: {str(error).strip() or 'no message'}"
+    if is_disk_full(error):
+        return StoreError(
+            f"the disk is full: {what}",
+            where=where,
+            next_step="free some space, or choose another folder with --store, and run again: "
+            "finished stages are kept",
+        )
+    if isinstance(error, MemoryError):
+        step = "use a machine with more memory, or smaller batches and splits"
+        return StageError(f"memory ran out: {what}", where=where, next_step=step)
+    return StageError(
+        what,
+        where=where,
+        next_step=REPORT,
+    )
 
 
 def _context(
@@ -82,8 +143,14 @@ def _context(
 
 def _model(registry: Registry, model: Mapping[str, Any]) -> Any:
     component = registry.get("models", str(model["use"]))
+    return registry.target(component)(_model_config(registry, model))
+
+
+def _model_config(registry: Registry, model: Mapping[str, Any]) -> ModelConfig:
+    component = registry.get("models", str(model["use"]))
     config = registry.config_model(component).model_validate(model["config"])
-    return registry.target(component)(config)
+    assert isinstance(config, ModelConfig), "the planner takes no other"
+    return config
 
 
 def _work(job: StageJob, registry: Registry, store: Store, context: StageContext) -> Work:

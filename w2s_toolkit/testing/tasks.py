@@ -7,9 +7,9 @@ import shutil
 from pathlib import Path
 from typing import Any, ClassVar
 
+from w2s_toolkit.arrow import read_parquet
 from w2s_toolkit.contracts import StageJob, Task
 from w2s_toolkit.data import EXAMPLE_SCHEMA, Dataset, content_id
-from w2s_toolkit.labels import read_parquet
 from w2s_toolkit.stages.rows import ROWS, draw_split, read_info
 from w2s_toolkit.testing.bench import Bench, unequal_files
 from w2s_toolkit.testing.breach import breach, expected_to_work
