@@ -32,8 +32,8 @@ class Run:
     def status(self) -> str:
         """``running``, ``done``, ``failed``, ``stopped``, ``partial``, or ``killed`` if it just ended."""
         try:
-            word = (self.path / "status").read_text().strip()
-        except OSError:
+            word = (self.path / "status").read_text(encoding="utf-8").strip()
+        except (OSError, ValueError):
             return "unknown"
         return "killed" if word == "running" and self._is_gone() else word
 
