@@ -9,10 +9,11 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-__all__ = ["Component", "RecipeFile", "Run", "__version__", "hookimpl", "load_run"]
+__all__ = ["Component", "Finding", "RecipeFile", "Run", "__version__", "hookimpl", "load_run"]
 
 _HOMES = {
     "Component": "w2s_toolkit.hookspecs",
+    "Finding": "w2s_toolkit.hookspecs",
     "RecipeFile": "w2s_toolkit.hookspecs",
     "hookimpl": "w2s_toolkit.hookspecs",
     "Run": "w2s_toolkit.loading",

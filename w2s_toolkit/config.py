@@ -110,7 +110,8 @@ class EvaluatorConfig(ComponentConfig):
             ``strong_ceiling``.
         references: the roles it compares a subject with; it is given their predictions on the
             same split, and does without one that the recipe does not have.
-        pool_labels: whether it also measures the supervisor's labels on the pool.
+        pool_labels: whether it also measures the supervisor's labels on the pool, unless ``roles``
+            leaves the supervisor out.
     """
 
     subjects: ClassVar[tuple[str, ...]] = ("weak_floor", "supervisor", "student", "strong_ceiling")
@@ -125,6 +126,10 @@ class EvaluatorConfig(ComponentConfig):
     def measured(self) -> tuple[str, ...]:
         """The roles it measures in this recipe."""
         return tuple(r for r in self.subjects if self.roles is None or r in self.roles)
+
+    def measures_pool(self) -> bool:
+        """Whether it also measures the supervisor's labels on the pool in this recipe."""
+        return self.pool_labels and (self.roles is None or "supervisor" in self.roles)
 
 
 @cache

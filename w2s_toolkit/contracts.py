@@ -234,7 +234,11 @@ class Observation:
 
 @runtime_checkable
 class Evaluator(Protocol):
-    """Measures labels or predictions against gold. An optional ``aggregate`` joins seeds."""
+    """Measures labels or predictions against gold.
+
+    Two methods are optional: ``aggregate`` joins seeds (:class:`SeedAggregator`), and ``compare``
+    sets two runs against each other (:class:`PairedEvaluator`).
+    """
 
     def evaluate(self, subject: LabelSet, data: Dataset, ctx: Context) -> Metrics:
         """``subject`` is aligned with ``data``, which holds gold; ``ctx.references`` likewise."""
@@ -246,6 +250,21 @@ class SeedAggregator(Protocol):
 
     def aggregate(self, seeds: Sequence[Observation], ctx: Context) -> Metrics:
         """Headline numbers over seeds, with intervals that resample seeds first."""
+
+
+@runtime_checkable
+class PairedEvaluator(Protocol):
+    """The optional third part of an evaluator: one result against another, for ``w2s runs diff``."""
+
+    def compare(
+        self, first: Sequence[Observation], second: Sequence[Observation], ctx: Context
+    ) -> Metrics:
+        """Second minus first of each value, with a 95% interval for the difference.
+
+        Both hold at least one seed. The rows of equal seeds are the same; where the seeds differ,
+        all rows are. Resample what they share together, so that it cancels in the difference. The
+        data holds ids, groups and gold, but no prompts.
+        """
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ in the coordinating process.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import pluggy
 
@@ -65,6 +65,24 @@ class RecipeFile(NamedTuple):
     name: str
     path: str
     summary: str
+
+
+class Finding(NamedTuple):
+    """One line of ``w2s doctor``.
+
+    Attributes:
+        name: what was looked at, in a word or two.
+        status: ``ok``; ``warn`` for what a user should know; ``fail`` for what keeps runs from
+            working. Any ``fail`` makes the command end with exit code 1.
+        message: what was found, in one sentence. Never a secret: say that there is a token, not
+            which.
+        next_step: what to do about it, where possible a command; needed unless ``ok``.
+    """
+
+    name: str
+    status: Literal["ok", "warn", "fail"]
+    message: str
+    next_step: str = ""
 
 
 # --- registration -----------------------------------------------------------------------------
@@ -210,6 +228,21 @@ def w2s_commands() -> Iterable[click.Command]:  # type: ignore[empty-body]
         def w2s_commands():
             from my_lab.cli import leaderboard
             yield leaderboard
+    """
+
+
+@hookspec
+def w2s_doctor() -> Iterable[Finding]:  # type: ignore[empty-body]
+    """What a plugin knows about this machine, asked only by ``w2s doctor``.
+
+    Devices, services, accounts: whatever its components need to work. It may import what is heavy,
+    inside the function, and take some seconds. An error in it becomes a finding. Example::
+
+        @hookimpl
+        def w2s_doctor():
+            key = "set" if os.environ.get("MY_LAB_KEY") else "not set"
+            yield Finding("my-lab", "ok" if key == "set" else "warn", f"MY_LAB_KEY is {key}",
+                          "" if key == "set" else "export MY_LAB_KEY=...")
     """
 
 

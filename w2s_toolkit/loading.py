@@ -32,8 +32,8 @@ class Run:
     def status(self) -> str:
         """``running``, ``done``, ``failed``, ``stopped``, ``partial``, or ``killed`` if it just ended."""
         try:
-            word = (self.path / "status").read_text().strip()
-        except OSError:
+            word = (self.path / "status").read_text(encoding="utf-8").strip()
+        except (OSError, ValueError):
             return "unknown"
         return "killed" if word == "running" and self._is_gone() else word
 
@@ -46,10 +46,10 @@ class Run:
         try:
             with (self.path / "events.jsonl").open(encoding="utf-8") as file:
                 start = json.loads(file.readline())
-        except (OSError, ValueError):
+            here = start["host"] == socket.gethostname()
+            return bool(here) and not psutil.pid_exists(int(start["pid"]))
+        except (OSError, ValueError, KeyError, TypeError):
             return False
-        here = start.get("host") == socket.gethostname()
-        return here and not psutil.pid_exists(int(start.get("pid", 0)))
 
     @cached_property
     def raw(self) -> Mapping[str, Any]:
@@ -115,7 +115,7 @@ class Run:
         phase: str | None = None,
         seed: int | None = None,
     ) -> pd.DataFrame:
-        """Predictions: id, gold, weak, weak_p0 …, predicted, p0 …, with cell, seed and axes beside them.
+        """Predictions: id, group, gold, weak, weak_p0 …, predicted, p0 …, with cell, seed and axes beside them.
 
         Args:
             role: ``weak_floor``, ``supervisor``, ``student`` or ``strong_ceiling``.
@@ -196,7 +196,12 @@ def list_runs(runs: Path) -> list[str]:
 
 
 def _started(path: Path) -> float:
-    return (path / "recipe.yaml").stat().st_mtime_ns
+    for name in ("recipe.yaml", "plan.json"):  # neither changes once the run has begun
+        try:
+            return (path / name).stat().st_mtime_ns
+        except OSError:
+            continue
+    return 0.0
 
 
 def _plain(value: Any) -> Any:

@@ -104,6 +104,12 @@ class Registry:
             next_step="correct the name; 'w2s plugins ls' lists all components",
         )
 
+    def clashes(self) -> list[str]:
+        """Messages for names that several plugins offer; using one is an error."""
+        offers = {key: [o.plugin for o in entries] for key, entries in self._components.items()}
+        offers |= {("recipes", n): [p for _, p in entries] for n, entries in self._recipes.items()}
+        return [clash(*key, plugins) for key, plugins in offers.items() if len(plugins) > 1]
+
     def recipes(self) -> list[RecipeFile]:
         """All shipped recipes, sorted by name."""
         return [offers[0][0] for _, offers in sorted(self._recipes.items())]

@@ -27,10 +27,13 @@ SCHEMA = 1
 def collect(plan: Plan, store: Store) -> dict[str, Any]:
     """Everything that was found out, as one JSON-able mapping."""
     aggregated = _groups_with_aggregates(plan)
-    rows, tables = _read(plan, store, plan.measured, per_seed=True)
-    summary, summary_tables = _read(plan, store, plan.aggregated, per_seed=False)
+    keys = {m.key for m in (*plan.measured, *plan.aggregated)}
+    found = {k: json.loads((store.open(k).path / METRICS).read_text()) for k in sorted(keys)}
+    rows, tables = _read(plan, found, plan.measured, per_seed=True)
+    summary, summary_tables = _read(plan, found, plan.aggregated, per_seed=False)
+    # A result of one seed is its own summary.
     alone = [m for m in plan.measured if _group(plan, m.cell) not in aggregated]
-    single, single_tables = _read(plan, store, alone, per_seed=False)
+    single, single_tables = _read(plan, found, alone, per_seed=False)
     results = {
         "schema": SCHEMA,
         "recipe": plan.recipe.name,
@@ -54,7 +57,7 @@ def dump(results: Mapping[str, Any]) -> str:
 def write_predictions(plan: Plan, store: Store, folder: Path) -> list[dict[str, Any]]:
     """One Parquet table a model and split; returns an index of them.
 
-    Columns: id, gold, weak (the supervisor's class), weak_p0 … (its probabilities), predicted,
+    Columns: id, group (rows of one question), gold, weak (the supervisor's class), weak_p0 … (its probabilities), predicted,
     p0 … p(K−1), abstain.
     """
     index = []
@@ -94,7 +97,11 @@ def _predictions(store: Store, row: Predicted) -> pa.Table:
     data = Dataset.read(store.open(row.data).path / DATA)
     labels = LabelSet.read(store.open(row.key).path / LABELS).align(data)
     weak = LabelSet.read(store.open(row.weak).path / LABELS).align(data)
-    columns: dict[str, Any] = {"id": data.ids.arrow, "gold": data.column("gold")}
+    columns: dict[str, Any] = {
+        "id": data.ids.arrow,
+        "group": data.column("group"),
+        "gold": data.column("gold"),
+    }
     columns["weak"] = _or_null(weak)
     columns |= {f"weak_p{k}": weak.probs[:, k] for k in range(weak.probs.shape[1])}
     columns["predicted"] = _or_null(labels)
@@ -109,11 +116,11 @@ def _or_null(labels: LabelSet) -> pa.Array:
 
 
 def _read(
-    plan: Plan, store: Store, measured: list[Measured], *, per_seed: bool
+    plan: Plan, found: Mapping[str, Any], measured: list[Measured], *, per_seed: bool
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     rows, tables = [], []
     for item in measured:
-        metrics = json.loads((store.open(item.key).path / METRICS).read_text())
+        metrics = found[item.key]
         head = _head(plan, item, per_seed=per_seed)
         for name, metric in metrics["values"].items():
             rows.append({**head, "metric": name, **metric})

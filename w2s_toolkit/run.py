@@ -17,7 +17,7 @@ from w2s_toolkit.digest import hash_of
 from w2s_toolkit.display import Display, make_display
 from w2s_toolkit.engine import Engine
 from w2s_toolkit.errors import OutputError, StoreError, UsageError, W2SError
-from w2s_toolkit.plan.export import plan_json, plan_recipe
+from w2s_toolkit.plan.export import key_facts, plan_json, plan_recipe
 from w2s_toolkit.plan.graph import Graph
 from w2s_toolkit.plan.planner import Plan
 from w2s_toolkit.recipe.load import Recipe
@@ -224,7 +224,7 @@ def _describe_run(folder: RunDir, recipe: Recipe, plan: Plan, registry: Registry
     folder.write_text("recipe.yaml", recipe.text)
     folder.write_text("overrides.txt", "".join(f"{o}\n" for o in recipe.overrides))
     folder.write_text("resolved.yaml", resolved_yaml(recipe))
-    folder.write_json("plan.json", plan_json(plan))
+    folder.write_json("plan.json", plan_json(plan, **key_facts(plan)))
     folder.write_json("env.json", environment(registry.plugins))
 
 

@@ -245,9 +245,13 @@ class Store:
         return found
 
     def leftovers(self, older_than: float = 3600.0) -> list[Path]:
-        """Workspaces, scratch folders and damaged objects untouched for ``older_than`` seconds."""
+        """Workspaces, scratch folders and damaged objects untouched for ``older_than`` seconds.
+
+        An object without a manifest is one whose deletion was interrupted.
+        """
         limit = time.time() - older_than
         paths = [p for name in ("tmp", "scratch", "damaged") for p in self.root.glob(f"{name}/*")]
+        paths += [p for p in self.root.glob("objects/*/*") if not os.path.lexists(p / MANIFEST)]
         return [p for p in paths if _last_change(p) < limit]
 
     def _set_aside(self, key: str) -> None:

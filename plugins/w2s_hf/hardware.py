@@ -44,7 +44,12 @@ def cuda_possible() -> bool:
         version = metadata.version("torch")
     except metadata.PackageNotFoundError:
         return False
-    return "+cpu" not in version and any(Path(node).exists() for node in _GPU_NODES)
+    return "+cpu" not in version and has_gpu_node()
+
+
+def has_gpu_node() -> bool:
+    """Whether the system shows the device file of an NVIDIA or AMD GPU."""
+    return any(Path(node).exists() for node in _GPU_NODES)
 
 
 def _cuda_capability(index: int) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from w2s_toolkit.hookspecs import Component, hookimpl
+from w2s_toolkit.hookspecs import Component, Finding, hookimpl
 
 REQUIRES = ("torch", "transformers", "accelerate")
 EXTRA = "hf"
@@ -70,3 +70,11 @@ def w2s_students() -> Iterable[Component]:
         requires=REQUIRES,
         extra=EXTRA,
     )
+
+
+@hookimpl
+def w2s_doctor() -> Iterable[Finding]:
+    """Devices, and settings of the Hugging Face hub."""
+    from w2s_hf.doctor import findings
+
+    return findings()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from w2s_metrics.bootstrap import count_by_group, percentiles, replicate
 from w2s_metrics.config import AccuracyConfig, BootstrapConfig
 from w2s_metrics.intervals import proportion
+from w2s_metrics.paired import UNLIKE_ROWS, Hits, draw_two, pair_up
 from w2s_metrics.scored import (
     RESAMPLED_APART,
     IntArray,
@@ -62,6 +63,25 @@ class Accuracy:
             },
             {"seeds": rows},
         )
+
+    def compare(
+        self, first: Sequence[Observation], second: Sequence[Observation], ctx: Context
+    ) -> Metrics:
+        """Difference of the mean accuracies, from the same resamples of both."""
+        reason = next(filter(None, (why_not(s.data) for s in (*first, *second))), "")
+        pairs = None if reason else pair_up(first, second)
+        if pairs is None:
+            return Metrics({"accuracy": Metric(None, reason=reason or UNLIKE_ROWS)})
+        sides = [[_hits(s) for s in side] for side in (pairs.first, pairs.second)]
+        if not all(h.valid.any() for side in sides for h in side):
+            return Metrics({"accuracy": Metric(None, n=0, reason="a seed has no answer")})
+        found = draw_two(sides, pairs, self.config)
+        return Metrics({"accuracy": found.difference(0)})
+
+
+def _hits(seed: Observation) -> Hits:
+    found = answers(seed.subject, seed.data)
+    return Hits(found.right[:, None], found.given[:, None], group_codes(seed.data))
 
 
 def accuracy(right: BoolArray, given: BoolArray, groups: IntArray) -> Metric:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from w2s_metrics.accuracy import accuracy, mean_over_seeds
 from w2s_metrics.config import AgreementConfig
+from w2s_metrics.paired import UNLIKE_ROWS, Hits, draw_two, pair_up
 from w2s_metrics.scored import (
     RESAMPLED_APART,
     IntArray,
@@ -65,6 +66,24 @@ class Agreement:
                 values[name] = Metric(None, n=0, reason="a seed has no such row")
         return Metrics(values, {"seeds": rows})
 
+    def compare(
+        self, first: Sequence[Observation], second: Sequence[Observation], ctx: Context
+    ) -> Metrics:
+        """Differences of the three values, from the same resamples of both."""
+        reason = next(filter(None, map(_why_not, (*first, *second))), "")
+        pairs = None if reason else pair_up(first, second)
+        if pairs is None:
+            return Metrics({"agreement": Metric(None, reason=reason or UNLIKE_ROWS)})
+        parts = [[_parts(s) for s in side] for side in (pairs.first, pairs.second)]
+        values = {}
+        for name in parts[0][0]:
+            sides = [[_hits(p[name]) for p in side] for side in parts]
+            if all(h.valid.any() for side in sides for h in side):
+                values[name] = draw_two(sides, pairs, self.config).difference(0)
+            else:
+                values[name] = Metric(None, n=0, reason="a seed has no such row")
+        return Metrics(values)
+
 
 class _Part(NamedTuple):
     """Rows of one kind: whether both agree, which rows count, groups; all (n,)."""
@@ -73,6 +92,10 @@ class _Part(NamedTuple):
     counts: BoolArray
     groups: IntArray
     unanswered: int
+
+
+def _hits(part: _Part) -> Hits:
+    return Hits(part.agrees[:, None], part.counts[:, None], part.groups)
 
 
 def _why_not(seed: Observation) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from w2s_metrics.config import AurocConfig
 from w2s_metrics.intervals import Z, cluster_se, wilson
+from w2s_metrics.paired import UNLIKE_ROWS, pair_up
 from w2s_metrics.scored import (
     RESAMPLED_APART,
     IntArray,
@@ -19,7 +20,7 @@ from w2s_metrics.scored import (
     same_items,
     why_not,
 )
-from w2s_metrics.smooth import Influence, mean_over_seeds
+from w2s_metrics.smooth import Influence, difference, mean_over_seeds
 from w2s_toolkit.contracts import Context, Observation
 from w2s_toolkit.data import BoolArray, Dataset, FloatArray, LabelSet, Metric, Metrics
 
@@ -60,6 +61,28 @@ class Auroc:
         remark = join_remarks(*(a.reason for a in areas), "" if shared else RESAMPLED_APART)
         metric = Metric(value, low, high, min(a.n for a in areas), remark)
         return Metrics({"auroc": metric}, {"seeds": rows})
+
+    def compare(
+        self, first: Sequence[Observation], second: Sequence[Observation], ctx: Context
+    ) -> Metrics:
+        """Difference of the mean areas; their errors on the same rows are related."""
+        pairs = pair_up(first, second)
+        if pairs is None:
+            return Metrics({"auroc": Metric(None, reason=UNLIKE_ROWS)})
+        sides = [
+            [_measure(s.subject, s.data) for s in side] for side in (pairs.first, pairs.second)
+        ]
+        areas = [*sides[0], *sides[1]]
+        missing = next((a for a in areas if math.isnan(a.influence.value)), None)
+        if missing:
+            return Metrics({"auroc": _metric(missing)})
+        value, low, high = difference(
+            [[a.influence for a in side] for side in sides],
+            paired=pairs.paired,
+            shared=pairs.shared,
+            config=self.config,
+        )
+        return Metrics({"auroc": Metric(value, low, high, min(a.n for a in areas))})
 
 
 class _Area:

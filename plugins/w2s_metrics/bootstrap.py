@@ -70,14 +70,51 @@ def replicate(
     drawn = draw_seeds(len(seeds), replicates, rng)
     columns = seeds[0].hits.shape[1]
     if shared:
-        together = Counts(np.hstack([s.hits for s in seeds]), np.hstack([s.rows for s in seeds]))
-        values = _resample(together, replicates, rng).reshape(replicates, len(seeds), columns)
+        values = _resample(_beside(seeds), replicates, rng).reshape(replicates, len(seeds), columns)
         return _over_places(np.take_along_axis(values, drawn[:, :, None], axis=1))
     values = np.empty((*drawn.shape, columns))
     for index, counts in enumerate(seeds):
         places = drawn == index
         values[places] = _resample(counts, int(places.sum()), rng)
     return _over_places(values)
+
+
+def replicate_two(
+    first: Sequence[Counts],
+    second: Sequence[Counts],
+    *,
+    paired: bool,
+    shared: bool,
+    replicates: int,
+    bootstrap_seed: int,
+) -> tuple[FloatArray, FloatArray]:
+    """Replicates (R, C) of two means over seeds that are to be subtracted.
+
+    Groups are drawn once for both sides. With ``paired`` the i-th seeds of both sides belong
+    together and are drawn together as well; otherwise, which needs ``shared`` groups, each side
+    draws seeds of its own.
+    """
+    columns = first[0].hits.shape[1]
+    if paired:
+        pairs = [_beside([a, b]) for a, b in zip(first, second, strict=True)]
+        draws = replicate(
+            pairs, shared=shared, replicates=replicates, bootstrap_seed=bootstrap_seed
+        )
+        return draws[:, :columns], draws[:, columns:]
+    rng = np.random.default_rng(bootstrap_seed)
+    drawn = [draw_seeds(len(side), replicates, rng) for side in (first, second)]
+    values = _resample(_beside([*first, *second]), replicates, rng)
+    values = values.reshape(replicates, len(first) + len(second), columns)
+    sides = (values[:, : len(first)], values[:, len(first) :])
+    one, two = (
+        _over_places(np.take_along_axis(side, places[:, :, None], axis=1))
+        for side, places in zip(sides, drawn, strict=True)
+    )
+    return one, two
+
+
+def _beside(counts: Sequence[Counts]) -> Counts:
+    return Counts(np.hstack([c.hits for c in counts]), np.hstack([c.rows for c in counts]))
 
 
 def draw_seeds(seeds: int, replicates: int, rng: np.random.Generator) -> IntArray:

@@ -9,6 +9,7 @@ import numpy as np
 
 from w2s_metrics.config import CalibrationConfig
 from w2s_metrics.intervals import mean
+from w2s_metrics.paired import UNLIKE_ROWS, pair_up
 from w2s_metrics.scored import (
     RESAMPLED_APART,
     Answers,
@@ -20,7 +21,7 @@ from w2s_metrics.scored import (
     same_items,
     why_not,
 )
-from w2s_metrics.smooth import Influence, mean_over_seeds
+from w2s_metrics.smooth import Influence, difference, mean_over_seeds
 from w2s_toolkit.contracts import Context, Observation
 from w2s_toolkit.data import BoolArray, Dataset, FloatArray, LabelSet, Metric, Metrics
 
@@ -97,17 +98,37 @@ class Calibration:
         ece = Metric(error, n=n, reason=_UNBOUNDED_BY_DESIGN)
         return Metrics({"ece": ece, **self._mean_losses(seeds, n)}, tables)
 
+    def compare(
+        self, first: Sequence[Observation], second: Sequence[Observation], ctx: Context
+    ) -> Metrics:
+        """Differences of the means; of Brier score and log-loss with intervals."""
+        pairs = pair_up(first, second)
+        if pairs is None:
+            return Metrics({"ece": Metric(None, reason=UNLIKE_ROWS)})
+        sides = (pairs.first, pairs.second)
+        each = [[self.evaluate(s.subject, s.data, ctx).values for s in side] for side in sides]
+        everything = [*each[0], *each[1]]
+        missing = next((v for v in everything if v["ece"].value is None), None)
+        if missing:
+            return Metrics(missing)
+        n = min(v["ece"].n or 0 for v in everything)
+        errors = [np.mean([v["ece"].value for v in side]) for side in each]
+        values = {"ece": Metric(float(errors[1] - errors[0]), n=n, reason=_UNBOUNDED_BY_DESIGN)}
+        influences = [_losses(side) for side in sides]
+        for name in influences[0]:
+            found = difference(
+                [side[name] for side in influences],
+                paired=pairs.paired,
+                shared=pairs.shared,
+                config=self.config,
+            )
+            values[name] = Metric(*found, n)
+        return Metrics(values)
+
     def _mean_losses(self, seeds: Sequence[Observation], n: int) -> dict[str, Metric]:
         seeds, shared = same_items(seeds)
-        influences: dict[str, list[Influence]] = {"brier": [], "nll": []}
-        remarks = []
-        for s in seeds:
-            found = answers(s.subject, s.data)
-            brier, nll, _ = losses(found.probs[found.given], s.data.gold[found.given])
-            groups = group_codes(s.data)
-            influences["brier"].append(_influence(brier, found.given, groups))
-            influences["nll"].append(_influence(nll, found.given, groups))
-            remarks.append(abstained(found.given))
+        influences = _losses(seeds)
+        remarks = [abstained(answers(s.subject, s.data).given) for s in seeds]
         remark = join_remarks(*remarks, "" if shared else RESAMPLED_APART)
         bounds = (0.0, float("inf"))
         return {
@@ -132,6 +153,18 @@ class Calibration:
             }
             for b in np.unique(index)
         ]
+
+
+def _losses(seeds: Sequence[Observation]) -> dict[str, list[Influence]]:
+    """Brier score and log-loss of every seed."""
+    influences: dict[str, list[Influence]] = {"brier": [], "nll": []}
+    for s in seeds:
+        found = answers(s.subject, s.data)
+        brier, nll, _ = losses(found.probs[found.given], s.data.gold[found.given])
+        groups = group_codes(s.data)
+        influences["brier"].append(_influence(brier, found.given, groups))
+        influences["nll"].append(_influence(nll, found.given, groups))
+    return influences
 
 
 def losses(probs: FloatArray, gold: IntArray) -> tuple[FloatArray, FloatArray, int]:

@@ -108,9 +108,29 @@ def ratio_interval(
     by the angle of (denominator, numerator), as Fieller's interval does. When they are more than
     2.5% on one side, that end is None: the data set no bound there.
     """
-    known = ~(np.isnan(numerator) | np.isnan(denominator))
-    top, bottom = numerator[known], denominator[known]
+    lowest, highest = _ratio_bounds(numerator, denominator)
+    return percentiles(lowest)[0], percentiles(highest)[1]
+
+
+def ratio_difference_interval(
+    first: tuple[FloatArray, FloatArray], second: tuple[FloatArray, FloatArray]
+) -> tuple[float | None, float | None]:
+    """The same for the second ratio minus the first; each is (numerator, denominator), (R,)."""
+    (a_low, a_high), (b_low, b_high) = _ratio_bounds(*first), _ratio_bounds(*second)
+    known = ~(np.isnan(a_low) | np.isnan(b_low))
+    with np.errstate(invalid="ignore"):
+        lowest, highest = b_low - a_high, b_high - a_low
+    # Where both ratios run off to the same side, their difference can be anything.
+    lowest[known & np.isnan(lowest)] = -np.inf
+    highest[known & np.isnan(highest)] = np.inf
+    return percentiles(lowest)[0], percentiles(highest)[1]
+
+
+def _ratio_bounds(top: FloatArray, bottom: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Smallest and largest value (R,) that a replicate's ratio may stand for; NaN where unknown."""
     ratio = np.divide(top, bottom, out=np.zeros_like(top), where=bottom > 0)
     lowest = np.where(bottom > 0, ratio, np.where(top > 0, np.inf, -np.inf))
     highest = np.where(bottom > 0, ratio, np.where(top < 0, -np.inf, np.inf))
-    return percentiles(lowest)[0], percentiles(highest)[1]
+    unknown = np.isnan(top) | np.isnan(bottom)
+    lowest[unknown] = highest[unknown] = np.nan
+    return lowest, highest

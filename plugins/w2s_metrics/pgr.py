@@ -9,10 +9,11 @@ import numpy as np
 
 from w2s_metrics.accuracy import mean_over_seeds
 from w2s_metrics.config import PgrConfig
-from w2s_metrics.contrast import Contrast, Scored, contrast
+from w2s_metrics.contrast import Contrast, Scored, contrast, ratio_difference_interval
+from w2s_metrics.paired import UNLIKE_ROWS, Hits, Pairs, draw_two, pair_up
 from w2s_metrics.scored import answers, group_codes, same_items, why_not
 from w2s_toolkit.contracts import Context, Observation
-from w2s_toolkit.data import Dataset, LabelSet, Metric, Metrics
+from w2s_toolkit.data import Dataset, FloatArray, LabelSet, Metric, Metrics
 
 _NEEDED = ("weak_floor", "strong_ceiling")
 _ROLES = ("weak_floor", "supervisor", "strong_ceiling")
@@ -66,6 +67,57 @@ class Pgr:
             values |= self._levels(scored, ("supervisor",), shared)
         return Metrics(values)
 
+    def compare(
+        self, first: Sequence[Observation], second: Sequence[Observation], ctx: Context
+    ) -> Metrics:
+        """Differences of all values that both have, from the same resamples of both."""
+        reason = next(filter(None, (why_not(s.data) for s in (*first, *second))), "")
+        pairs = None if reason else pair_up(first, second)
+        if pairs is None:
+            return Metrics({"pgr": Metric(None, reason=reason or UNLIKE_ROWS)})
+        sides = [[_scored(s) for s in side] for side in (pairs.first, pairs.second)]
+        roles = [r for r in _ROLES if all(r in s.roles for side in sides for s in side)]
+        values: dict[str, Metric] = {}
+        if all(role in roles for role in _NEEDED):
+            values |= self._compared(sides, "weak_floor", pairs, ("pgr", "gain", "gap"))
+        if "supervisor" in roles and "strong_ceiling" in roles:
+            names = ("pgr_assisted", "gain_assisted", "")
+            values |= self._compared(sides, "supervisor", pairs, names)
+        return Metrics(values or {"pgr": Metric(None, reason=_absent(roles))})
+
+    def _compared(
+        self,
+        sides: Sequence[Sequence[Scored]],
+        floor: str,
+        pairs: Pairs,
+        names: tuple[str, str, str],
+    ) -> dict[str, Metric]:
+        """Differences of PGR, gain and gap under ``names``, and of the roles' accuracies."""
+        roles = (floor, "student", "strong_ceiling")
+        hits = [[_hits(s, roles) for s in side] for side in sides]
+        if not all(h.valid.any() for side in hits for h in side):
+            return {}
+        found = draw_two(hits, pairs, self.config)
+        (w, s, c), draws = (found.second - found.first).tolist(), found.second_draws
+        moved = draws - found.first_draws
+        values = {
+            names[1]: found.metric(s - w, moved[:, 1] - moved[:, 0]),
+            names[2]: found.metric(c - w, moved[:, 2] - moved[:, 0]),
+        }
+        each = [self._contrast(side, floor, pairs.shared).pgr for side in sides]
+        absent = next((m for m in each if m.value is None), None)
+        if absent is None:
+            ends = ratio_difference_interval(_parts(found.first_draws), _parts(draws))
+            value = (each[1].value or 0.0) - (each[0].value or 0.0)
+            values[names[0]] = Metric(value, *ends, found.n)
+        else:
+            values[names[0]] = absent
+        levels = {role: found.difference(column) for column, role in enumerate(roles)}
+        if floor == "supervisor":
+            alone = [[_hits(s, (floor,)) for s in side] for side in sides]
+            levels = {floor: draw_two(alone, pairs, self.config).difference(0)}
+        return {name: metric for name, metric in (values | levels).items() if name}
+
     def _contrast(self, scored: Sequence[Scored], floor: str, shared: bool) -> Contrast:
         return contrast(scored, floor, shared=shared, config=self.config)
 
@@ -80,6 +132,17 @@ class Pgr:
             else:
                 levels[role] = Metric(None, n=0, reason="no row has an answer")
         return levels
+
+
+def _hits(seed: Scored, roles: tuple[str, ...]) -> Hits:
+    """Accuracies of the roles on the rows that all of them answer."""
+    right = np.stack([seed.roles[r].right for r in roles], 1)
+    return Hits(right, np.repeat(seed.common(*roles)[:, None], len(roles), 1), seed.groups)
+
+
+def _parts(draws: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Numerator and denominator of PGR from replicates (R, 3) of floor, student and ceiling."""
+    return draws[:, 1] - draws[:, 0], draws[:, 2] - draws[:, 0]
 
 
 def _scored(seed: Observation) -> Scored:

@@ -68,6 +68,42 @@ def mean_over_seeds(
     )
 
 
+def difference(
+    sides: Sequence[Sequence[Influence]],
+    *,
+    paired: bool,
+    shared: bool,
+    config: BootstrapConfig,
+) -> Estimate:
+    """Mean over the seeds of the second minus that of the first, with a 95% interval.
+
+    Args:
+        sides: the first and the second run, one influence a seed. With ``paired`` the i-th seeds of
+            both belong together and are scored on the same rows; otherwise all seeds are.
+        shared: all seeds were scored on the same rows.
+        config: number of replicates and their seed.
+    """
+    first, second = sides
+    infinite = (-math.inf, math.inf)
+    if paired:
+        pairs = [
+            Influence(b.value - a.value, b.rows - a.rows, a.groups)
+            for a, b in zip(first, second, strict=True)
+        ]
+        return mean_over_seeds(pairs, shared=shared, config=config, bounds=infinite)
+    everything = [*first, *second]
+    values = np.array([s.value for s in everything])
+    rng = np.random.default_rng(config.bootstrap_seed)
+    covariance = _covariance(everything)
+    moved = rng.multivariate_normal(values, covariance, config.replicates, method="eigh")
+    means = []
+    for side in (moved[:, : len(first)], moved[:, len(first) :]):
+        drawn = draw_seeds(side.shape[1], config.replicates, rng)
+        means.append(np.take_along_axis(side, drawn, axis=1).mean(axis=1))
+    value = float(values[len(first) :].mean() - values[: len(first)].mean())
+    return Estimate(value, *percentiles(means[1] - means[0]))
+
+
 def _covariance(seeds: Sequence[Influence]) -> FloatArray:
     """(S, S) covariance of the seeds' values when the same groups are drawn for all."""
     totals = np.stack([group_sums(s.rows, s.groups) for s in seeds])

@@ -35,7 +35,7 @@ def test_a_text_column_is_a_sequence_like_any_other(
         assert strings[::-1] == tuple(texts[::-1])
         assert [strings[np.int64(i)] for i in range(-len(texts), len(texts))] == texts * 2
         assert strings.unique == (len(set(texts)) == len(texts))
-        assert np.asarray(strings).tolist() == texts
+        assert np.asarray(strings, dtype=object).tolist() == texts
     with pytest.raises(IndexError):
         column[len(texts)]
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from w2s_toolkit.cli.options import json_option, store_option
+from w2s_toolkit.report.wording import size
 
 if TYPE_CHECKING:
     from w2s_toolkit.store import Store
@@ -88,15 +89,6 @@ def gc(store: Path, older_than: float, everything: bool, dry_run: bool, as_json:
         return
     verb = "would free" if dry_run else "freed"
     click.echo(f"{verb} {size(freed)}: {len(doomed)} objects, {len(leftovers)} leftovers")
-
-
-def size(number: float) -> str:
-    """Bytes for people: ``1.5 MB``."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if number < 1000:
-            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
-        number /= 1000
-    return f"{number:.1f} TB"
 
 
 def _uses(store: Store) -> dict[str, set[str]]:

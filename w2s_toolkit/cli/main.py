@@ -15,10 +15,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "validate": ("w2s_toolkit.cli.validate:validate", "Check a recipe without running it."),
     "explain": ("w2s_toolkit.cli.plan:explain", "Say what a stage is made from and what changed."),
     "schema": ("w2s_toolkit.cli.validate:schema", "Write the JSON Schema of recipes."),
-    "runs": ("w2s_toolkit.cli.runs:runs", "List and show runs."),
+    "runs": ("w2s_toolkit.cli.runs:runs", "List, show and compare runs."),
     "report": ("w2s_toolkit.cli.runs:report", "Build a run's HTML report again."),
     "recipes": ("w2s_toolkit.cli.recipes:recipes", "List, show and copy recipes."),
     "plugins": ("w2s_toolkit.cli.plugins:plugins", "List plugins and show components."),
+    "doctor": ("w2s_toolkit.cli.doctor:doctor", "Check this machine, the store and the runs."),
     "cache": ("w2s_toolkit.cli.cache:cache", "List and clean the store of artefacts."),
 }
 """Command -> where it is, and its line in the help."""

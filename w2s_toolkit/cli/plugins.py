@@ -19,15 +19,11 @@ def plugins() -> None:
 @json_option
 def ls(as_json: bool) -> None:
     """List plugins, broken ones with their reason, and all components."""
-    from w2s_toolkit.registry import Registry, clash
+    from w2s_toolkit.registry import Registry
 
     registry = Registry()
     rows = registry.components()
-    names = [(r.kind, r.component.name) for r in rows]
-    clashes = [
-        clash(kind, name, [r.plugin for r in rows if (r.kind, r.component.name) == (kind, name)])
-        for kind, name in dict.fromkeys(n for n in names if names.count(n) > 1)
-    ]
+    clashes = registry.clashes()
     if as_json:
         listed = [
             {"kind": r.kind, "plugin": r.plugin.name, "distribution": r.plugin.distribution}

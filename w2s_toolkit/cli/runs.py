@@ -1,4 +1,4 @@
-"""``w2s runs ls``, ``w2s runs show`` and ``w2s report``."""
+"""``w2s runs ls``, ``w2s runs show``, ``w2s runs diff`` and ``w2s report``."""
 
 from __future__ import annotations
 
@@ -54,6 +54,30 @@ def show(run: str, runs: Path, as_json: bool) -> None:
         return
     for line in _events(found.path):
         click.echo(line)
+
+
+@runs.command()
+@click.argument("a")
+@click.argument("b")
+@runs_option
+@json_option
+def diff(a: str, b: str, runs: Path, as_json: bool) -> None:
+    """Compare two runs: recipe, inputs, environment, stages and results.
+
+    A and B are each a run's directory, its name, a unique beginning of it, or 'last'. Differences
+    of results are B minus A, with a 95% interval paired over rows and seeds where both runs were
+    scored on the same rows.
+    """
+    from w2s_toolkit.compare.runs import compare_runs
+    from w2s_toolkit.compare.show import print_comparison
+    from w2s_toolkit.loading import load_run
+    from w2s_toolkit.registry import Registry
+
+    found = compare_runs(load_run(a, runs).path, load_run(b, runs).path, Registry())
+    if as_json:
+        click.echo(json.dumps(found, indent=1, default=str))
+        return
+    print_comparison(found)
 
 
 @click.command()

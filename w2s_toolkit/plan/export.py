@@ -19,6 +19,18 @@ def plan_recipe(recipe: Recipe, store: Store) -> Plan:
     return plan
 
 
+def key_facts(plan: Plan) -> dict[str, dict[str, Any]]:
+    """By stage key: what it was hashed from, and the identity of each model that the stage uses."""
+    identity = ("fingerprint", "resolved")
+    return {
+        "parts": {s.key: s.parts for s in plan.graph},
+        "models": {
+            s.key: {name: {k: model.get(k) for k in identity} for name, model in s.models.items()}
+            for s in plan.graph
+        },
+    }
+
+
 def plan_json(plan: Plan, **more: Mapping[str, Any]) -> dict[str, Any]:
     """The graph as JSON; ``more`` adds fields by stage key."""
     return {

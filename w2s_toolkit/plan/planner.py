@@ -380,7 +380,9 @@ class _PlannedPhase:
             references = {r: k for r, k in keys.items() if r in config.references}
             for role in subjects:
                 self._measure(number, use, role, config.on, keys[role], references)
-            if config.pool_labels and config.on != pool:
+            for role, key in references.items():
+                self._show_predictions(role, config.on, key)
+            if config.measures_pool() and config.on != pool:
                 self._measure(number, use, SUPERVISOR, pool, pool_labels, {})
 
     def _measure(
@@ -402,10 +404,18 @@ class _PlannedPhase:
         plan.measured.append(Measured(cell, phase, role, model, split, use.name, stage.key))
         self._cell.evaluations[phase, role, split, number] = (use, inputs)
         self._cell.models_of_roles[phase, role] = model
-        if (role, split) not in self._predicted:  # several evaluators read the same predictions
-            self._predicted.add((role, split))
-            weak = self._weak_labels(split, assisted=True) if role != SUPERVISOR else subject
-            plan.predicted.append(Predicted(cell, phase, role, model, split, subject, data, weak))
+        self._show_predictions(role, split, subject)
+
+    def _show_predictions(self, role: str, split: str, key: str) -> None:
+        """Plan a table of the predictions that were measured or compared with."""
+        if (role, split) in self._predicted:  # several evaluators read the same predictions
+            return
+        self._predicted.add((role, split))
+        weak = self._weak_labels(split, assisted=True) if role != SUPERVISOR else key
+        cell, phase, model = self._cell.index, self._phase.name, self._model_name(role)
+        data = self._cell.splits[split]
+        row = Predicted(cell, phase, role, model, split, key, data, weak)
+        self._cell.plan.predicted.append(row)
 
     def _model_name(self, role: str) -> str:
         use = self._phase.supervisor if role in (FLOOR, SUPERVISOR) else self._phase.student
