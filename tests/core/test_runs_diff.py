@@ -188,6 +188,8 @@ def test_one_combination_each_is_compared_whatever_the_matrix_calls_it(toy_recip
     only = [r for r in found["results"] if r["a"] is None]
     assert only and all(r["reason"] == "only B has it" for r in only)
     assert all(r["same"] for r in found["results"] if r["a"] and r["b"])
+    again = _run(toy_recipe, "matrix.phases.first.student.smoothing=[1.0, 5.0]", EVERY)
+    assert "first · test · student.smoothing=5.0 · " in _compare(many, again)["text"]
 
 
 def test_other_data_and_models_are_told_by_content(toy_recipe: Path) -> None:

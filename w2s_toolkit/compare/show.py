@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from w2s_toolkit.report.terminal import GAP, blank, line, longest, print_with, t
 from w2s_toolkit.report.wording import (
     ROLES,
     SHORT_ROLES,
+    Axes,
     count,
     interval,
     metric_name,
@@ -194,13 +196,15 @@ def _blocks(results: Sequence[Row]) -> Iterable[tuple[str, list[Row]]]:
     found: dict[tuple[str, str, str], list[Row]] = {}
     for row in results:
         found.setdefault((row["group"], row["phase"], row["split"]), []).append(row)
-    several = len({group for group, _, _ in found}) > 1
+    groups = {group: json.loads(group) for group, _, _ in found}
+    axes = Axes(list(groups.values()))
     for (group, phase, split), rows in found.items():
         metrics = list(dict.fromkeys(r["metric"] for r in rows))
         roles = ordered({r["role"] for r in rows})
         shown = [r for r in rows if not _said_elsewhere(r, rows)]
         shown.sort(key=lambda r: (metrics.index(r["metric"]), roles.index(r["role"])))
-        head = f"{phase} · {split}{f' · {group}' if several else ''}"
+        label = axes.label(groups[group]) if len(groups) > 1 else ""
+        head = " · ".join(filter(None, (phase, split, label)))
         yield f"{head} · {_pairing(shown)}", shown
 
 
