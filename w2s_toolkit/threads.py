@@ -34,7 +34,17 @@ def default_threads() -> int:
 def usable_cpus() -> int:
     """CPUs that affinity and the control group leave to this process."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, min(usable or 1, _quota() or usable or 1))
+    quota = cpu_quota()
+    return max(1, min(usable or 1, math.ceil(quota) if quota else usable or 1))
+
+
+def cpu_quota() -> float | None:
+    """CPUs' worth of time that the control group allows (Linux, version 2); None for no limit."""
+    try:
+        limit, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return None if limit == "max" else int(limit) / int(period)
+    except (OSError, ValueError, ZeroDivisionError):
+        return None
 
 
 def default_jobs(graph: Graph, threads: int) -> int:
@@ -116,12 +126,3 @@ def _beside(graph: Graph) -> dict[str, int]:
         s.key: len(heavy) - 1 - (before[s.key] & all_heavy).bit_count() - after[s.key]
         for s in heavy
     }
-
-
-def _quota() -> int | None:
-    """Whole CPUs of the control group's limit, rounded up; None without one."""
-    try:
-        limit, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return None if limit == "max" else math.ceil(int(limit) / int(period))
-    except (OSError, ValueError, ZeroDivisionError):
-        return None

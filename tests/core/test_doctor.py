@@ -177,7 +177,7 @@ def test_another_version_further_down_the_path_is_told(
     ("asked", "status", "said"),
     [
         (None, "ok", "one for each usable CPU"),
-        ("1", "ok", "1 a stage by OMP_NUM_THREADS"),
+        ("1", "ok", "1 in all by OMP_NUM_THREADS"),
         ("4,2", "warn", "is no whole number"),
         ("100000", "warn", "get in each other's way"),
     ],
@@ -357,10 +357,10 @@ def test_a_deletion_that_was_cut_off_is_finished_by_cleaning(w2s: Any) -> None:
 def test_leftovers_are_told_with_their_size() -> None:
     store = Store(STORE)
     _put(KEYS[0], store)
-    for index, folder in enumerate([store.workspace(KEYS[1]), store.scratch(KEYS[2])]):
+    for index, folder in enumerate([store.workspace(KEYS[1]), store.scratch(KEYS[2], 1)]):
         (folder / "part").write_bytes(b"x" * 1500)
         if index:
-            for path in (folder / "part", folder):
+            for path in (*folder.iterdir(), folder):
                 os.utime(path, (0, 0))
     found = list(store_health(STORE))
     assert _only(found, "tmp").status == "ok"

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from w2s_toolkit.arrow import read_parquet, to_numpy
 from w2s_toolkit.compare.side import Side
 from w2s_toolkit.contracts import Observation
 from w2s_toolkit.data import Dataset, LabelSet, TaskInfo
 from w2s_toolkit.digest import canonical
-from w2s_toolkit.labels import read_parquet, to_numpy
 
 Place = tuple[str, str, str]
 """Phase, role and split."""

@@ -12,6 +12,7 @@ import psutil
 
 from w2s_toolkit.hookspecs import Finding
 from w2s_toolkit.report.wording import size
+from w2s_toolkit.threads import cpu_quota, default_threads
 
 LITTLE_MEMORY = 2e9
 LITTLE_DISK, NO_DISK = 5e9, 1e8
@@ -72,7 +73,7 @@ def _usable_cpus() -> int:
 def _cpus(usable: int) -> Finding:
     cores = psutil.cpu_count(logical=False)
     said = f"{usable} of {os.cpu_count()} usable" + (f", {cores} physical cores" if cores else "")
-    quota = _quota()
+    quota = cpu_quota()
     if quota is not None and quota < usable:
         step = f"--threads {max(1, int(quota))}, or export OMP_NUM_THREADS={max(1, int(quota))}"
         return Finding(
@@ -81,28 +82,17 @@ def _cpus(usable: int) -> Finding:
     return Finding("cpus", "ok", said)
 
 
-def _quota() -> float | None:
-    """CPUs' worth of time that the control group allows (Linux, version 2); None for no limit."""
-    try:
-        limit, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return None if limit == "max" else int(limit) / int(period)
-    except (OSError, ValueError, ZeroDivisionError):
-        return None
-
-
 def _threads(usable: int) -> Finding:
-    from w2s_toolkit.run import default_threads
-
     threads, asked = default_threads(), os.environ.get("OMP_NUM_THREADS")
     if asked is None:
-        return Finding("threads", "ok", f"{threads} a stage, one for each usable CPU")
+        return Finding("threads", "ok", f"{threads} in all, one for each usable CPU")
     if asked != str(threads):
-        message = f"OMP_NUM_THREADS={asked} is no whole number, so a stage takes {threads}"
+        message = f"OMP_NUM_THREADS={asked} is no whole number, so a run takes {threads}"
         return Finding("threads", "warn", message, f"export OMP_NUM_THREADS={usable}")
     if threads > usable:
-        message = f"{threads} a stage by OMP_NUM_THREADS, but only {usable} CPUs: they get in each other's way"
+        message = f"{threads} in all by OMP_NUM_THREADS, but only {usable} CPUs: they get in each other's way"
         return Finding("threads", "warn", message, f"export OMP_NUM_THREADS={usable}")
-    return Finding("threads", "ok", f"{threads} a stage by OMP_NUM_THREADS")
+    return Finding("threads", "ok", f"{threads} in all by OMP_NUM_THREADS")
 
 
 def _memory() -> Finding:

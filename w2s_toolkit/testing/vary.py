@@ -67,7 +67,8 @@ def _fields(
         node = getattr(node, step)
     for name, field in type(node).model_fields.items():
         path, value = (*at, name), getattr(node, name)
-        marker = field_marker(type(node), name)
+        kind: type[BaseModel] = type(node)
+        marker = field_marker(kind, name)
         dotted, annotation = ".".join(path), field.annotation
         if get_origin(annotation) is Literal and len(get_args(annotation)) == 1:
             continue  # the word that names an alternative
