@@ -106,3 +106,19 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the development data and models are not beside this checkout")
     return SHARED
+
+
+@pytest.fixture
+def workers_here() -> Callable[[], list[int]]:
+    """Asks for the worker processes that were started in this test's folder."""
+    import psutil
+
+    def find() -> list[int]:
+        here, found = str(Path.cwd()), []
+        for process in psutil.process_iter(["cmdline", "cwd"]):
+            line = " ".join(process.info["cmdline"] or ())
+            if "w2s_toolkit.worker" in line and process.info["cwd"] == here:
+                found.append(process.pid)
+        return found
+
+    return find

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -192,7 +192,9 @@ def test_an_interruption_stops_at_once_keeps_what_is_done_and_says_how_to_go_on(
     assert done.returncode == 0 and "7 cached" in done.stdout
 
 
-def test_a_killed_run_leaves_no_worker_behind_and_goes_on(toy_recipe: Path) -> None:
+def test_a_killed_run_leaves_no_worker_behind_and_goes_on(
+    toy_recipe: Path, workers_here: Callable[[], list[int]]
+) -> None:
     command = [sys.executable, "-m", "w2s_toolkit", "run", str(toy_recipe), "--store", "store"]
     slow = ["--executor", "subprocess", "--set", "phases.first.student.sleep=60"]
     process = subprocess.Popen([*command, *slow], stderr=subprocess.DEVNULL)
@@ -203,9 +205,9 @@ def test_a_killed_run_leaves_no_worker_behind_and_goes_on(toy_recipe: Path) -> N
     deadline = time.monotonic() + 10
     run = load_run("last")
     assert run.status == "killed"
-    while _workers() and time.monotonic() < deadline:
+    while workers_here() and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert not _workers()
+    assert not workers_here()
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0 and "7 cached" in done.stdout
 
@@ -368,15 +370,3 @@ def _wait_for(text: str, seconds: float = 60.0) -> None:
                 return
         time.sleep(0.05)
     raise AssertionError(f"{text} never came")
-
-
-def _workers() -> list[int]:
-    import psutil
-
-    here = str(Path.cwd())
-    found = []
-    for process in psutil.process_iter(["cmdline", "cwd"]):
-        line = " ".join(process.info["cmdline"] or ())
-        if "w2s_toolkit.worker" in line and process.info["cwd"] == here:
-            found.append(process.pid)
-    return found
