@@ -191,10 +191,12 @@ def test_a_stage_process_that_dies_says_of_what(
 @pytest.mark.parametrize("executor", ["inprocess", "subprocess"])
 def test_an_interruption_at_any_time_is_no_traceback(toy_recipe: Path, executor: str) -> None:
     command = [sys.executable, "-m", "w2s_toolkit", "run", str(toy_recipe), "--store", "store"]
-    for tenths in (3, 5, 7, 9, 12, 15):
+    for tenths in (3, 6, 9, 13):
         process = subprocess.Popen(
             [*command, "--executor", executor, "--set", f"seed={tenths}"],
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            # A shell that starts jobs in the background lets them ignore Ctrl-C.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
         time.sleep(tenths / 10)
         process.send_signal(signal.SIGINT)
