@@ -35,7 +35,7 @@ class Finetuned:
             )
         require_classes(train)
         gold = LabelSet(
-            ids=tuple(train.ids),
+            ids=train.ids,
             probs=np.eye(len(train.info.classes))[train.gold],
             classes=train.info.classes,
             data_digest=train.digest,

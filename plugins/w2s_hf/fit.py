@@ -158,7 +158,7 @@ def label_with(
     probs = softmax(logits)[:, [ref.classes.index(c) for c in data.info.classes]]
     ctx.count("rows", len(data))
     return LabelSet(
-        ids=tuple(data.ids),
+        ids=data.ids,
         probs=probs,
         classes=data.info.classes,
         data_digest=data.digest,
@@ -318,7 +318,7 @@ def _training_rows(
         ctx.count("left_out", len(data) - len(keep))
     tokens = tokenise(data, model, ctx, config.max_length)
     # Rows are put into an order of their own, so that the order of a file changes nothing.
-    texts, ids = texts_of(data), data.ids
+    texts, ids = texts_of(data), list(data.ids)
     keep = np.asarray(sorted(keep, key=lambda r: (texts[r], ids[r])), dtype=np.int64)
     ctx.count("rows", len(keep))
     return TrainingRows(_subset(tokens, keep), labels.probs[keep], labels.weight[keep])

@@ -180,7 +180,11 @@ def _column_names(path: Path) -> list[str]:
         ) from error
     names = column_names(path, path.name)
     if not names:
-        raise DataError("the labels file holds no rows", where=path.name)
+        raise DataError(
+            "the labels file holds no rows",
+            where=path.name,
+            next_step="write one labelled row a line, or name another file",
+        )
     return names
 
 

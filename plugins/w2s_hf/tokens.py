@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from w2s_toolkit.contracts import Context
 from w2s_toolkit.data import Dataset
 from w2s_toolkit.errors import ModelError
 
-_CHECKED_TEXTS = 64
+_CHECKED_TEXTS = 512
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class Tokens:
         offsets: (n + 1,) where each text begins.
         truncated: number of texts that were cut.
         limit: tokens after which they were cut; None where there is no limit.
-        lost: characters that the tokenizer drops, as found in a sample.
+        lost: characters that the tokenizer drops.
+        lost_from: a piece of a text that holds one of them.
     """
 
     flat: npt.NDArray[np.int32]
@@ -38,6 +40,7 @@ class Tokens:
     truncated: int = 0
     limit: int | None = None
     lost: str = ""
+    lost_from: str = ""
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -72,31 +75,32 @@ def from_lists(lists: Sequence[Any], **details: Any) -> Tokens:
     """Tokens from one sequence of ids a text."""
     offsets = np.zeros(len(lists) + 1, dtype=np.int64)
     np.cumsum([len(ids) for ids in lists], out=offsets[1:])
-    flat = np.concatenate([np.asarray(i, np.int32) for i in lists]) if len(lists) else np.zeros(0)
-    return Tokens(flat.astype(np.int32), offsets, **details)
+    flat = np.fromiter(chain.from_iterable(lists), np.int32, int(offsets[-1]))
+    return Tokens(flat, offsets, **details)
 
 
 def texts_of(data: Dataset) -> list[str]:
     """What a classifier reads of each row: the prompt, after the evidence if there is any."""
-    evidence = data.table["evidence"].to_pylist()
-    return [f"{e}\n\n{p}" if e else p for e, p in zip(evidence, data.prompts, strict=True)]
+    return [text for batch in data.batches() for text, _ in _texts(batch)]
+
+
+def _texts(batch: Dataset) -> Iterator[tuple[str, bool]]:
+    """Each row's text, and whether evidence is part of it."""
+    evidence = batch.column("evidence").to_pylist()
+    for before, prompt in zip(evidence, batch.prompts, strict=True):
+        yield (f"{before}\n\n{prompt}", True) if before else (prompt, False)
 
 
 def tokenise(data: Dataset, model: HFModel, ctx: Context, limit: int | None) -> Tokens:
     """Tokens of :func:`texts_of`, shared between stages; warns of what was cut or lost.
 
-    Texts with evidence are cut at the front, so that the prompt stays; others at the end.
+    Texts with evidence are cut at the front, so that the prompt stays; others at the end. Goes
+    through the rows twice and piece by piece: a large pool is never all in Python objects.
     """
-    texts = texts_of(data)
-    with_evidence = [bool(e) for e in data.table["evidence"].to_pylist()]
     tokenizer = model.tokenizer(ctx)
     limit = length_limit(tokenizer, model.transformers_config(ctx), limit, model.config.max_length)
-    name = f"hf-tokens:{model.fingerprint}:{_hash(texts, with_evidence)}:{limit}"
-    tokens = ctx.shared(
-        name,
-        lambda: _tokenise(tokenizer, texts, with_evidence, limit),
-        needs=[model.fingerprint],
-    )
+    name = f"hf-tokens:{model.fingerprint}:{_hash(data)}:{limit}"
+    tokens = ctx.shared(name, lambda: _tokenise(tokenizer, data, limit), needs=[model.fingerprint])
     _report(tokens, model, ctx)
     return tokens
 
@@ -118,25 +122,50 @@ _OFFSET_POSITIONS = frozenset(
 )
 
 
-def _tokenise(
-    tokenizer: Any, texts: list[str], with_evidence: list[bool], limit: int | None
-) -> Tokens:
-    with quiet():
-        ids: list[list[int]] = tokenizer(texts, add_special_tokens=True)["input_ids"]
-        over = [r for r, row in enumerate(ids) if limit is not None and len(row) > limit]
-        for side in ("right", "left"):
-            rows = [r for r in over if with_evidence[r] == (side == "left")]
-            if rows:
-                cut = _cut(tokenizer, [texts[r] for r in rows], limit, side)
-                for row, short in zip(rows, cut, strict=True):
-                    ids[row] = short
-    empty = [r for r, row in enumerate(ids) if not row]
-    if empty:
+def _tokenise(tokenizer: Any, data: Dataset, limit: int | None) -> Tokens:
+    parts, over = [from_lists([])], 0
+    sample = _Sample()
+    for batch in data.batches():
+        texts, with_evidence = zip(*_texts(batch), strict=True)
+        with quiet():
+            ids: list[list[int]] = tokenizer(list(texts), add_special_tokens=True)["input_ids"]
+            long = [r for r, row in enumerate(ids) if limit is not None and len(row) > limit]
+            for side in ("right", "left"):
+                rows = [r for r in long if with_evidence[r] == (side == "left")]
+                if rows:
+                    cut = _cut(tokenizer, [texts[r] for r in rows], limit, side)
+                    for row, short in zip(rows, cut, strict=True):
+                        ids[row] = short
+        over += len(long)
+        sample.look_at(texts)
         # A text that gives no token at all still needs one place for the head to read.
-        ids = [row or [_some_id(tokenizer)] for row in ids]
-    sample = texts[:: max(1, len(texts) // _CHECKED_TEXTS)][:_CHECKED_TEXTS]
-    lost = lost_characters(tokenizer, sample)
-    return from_lists(ids, truncated=len(over), limit=limit, lost=lost)
+        parts.append(from_lists([row or [_some_id(tokenizer)] for row in ids]))
+    lost, where = lost_characters(tokenizer, sample.texts)
+    lengths = np.concatenate([part.lengths for part in parts])
+    return Tokens(
+        np.concatenate([part.flat for part in parts]),
+        np.concatenate([[0], np.cumsum(lengths)]),
+        truncated=over,
+        limit=limit,
+        lost=lost,
+        lost_from=where,
+    )
+
+
+class _Sample:
+    """Texts that together hold every character of the data, as far as :data:`_CHECKED_TEXTS` go."""
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+        self.texts: list[str] = []
+
+    def look_at(self, texts: Sequence[str]) -> None:
+        """Keep those that bring a character not seen before."""
+        for text in texts:
+            new = set(text) - self._seen
+            if new and len(self.texts) < _CHECKED_TEXTS:
+                self._seen |= new
+                self.texts.append(text)
 
 
 def _cut(tokenizer: Any, texts: list[str], limit: int | None, side: str) -> list[list[int]]:
@@ -156,18 +185,23 @@ def _some_id(tokenizer: Any) -> int:
     return 0
 
 
-def lost_characters(tokenizer: Any, texts: list[str]) -> str:
-    """Characters of ``texts`` that do not come back from the tokenizer, sorted.
+def lost_characters(tokenizer: Any, texts: Sequence[str]) -> tuple[str, str]:
+    """Characters of ``texts`` that do not come back from the tokenizer, sorted, and an example.
 
     Case, accents and white space are not counted: many tokenizers fold them on purpose.
     """
     with quiet():
-        ids = tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
+        ids = tokenizer(list(texts), add_special_tokens=False)["input_ids"] if texts else []
         back = [tokenizer.decode(row, skip_special_tokens=True) for row in ids]
     lost: set[str] = set()
+    example = ""
     for text, decoded in zip(texts, back, strict=True):
-        lost |= _folded(text) - _folded(decoded)
-    return "".join(sorted(lost))
+        gone = _folded(text) - _folded(decoded)
+        if gone and not example:
+            at = next((i for i, c in enumerate(text) if _folded(c) & gone), 0)
+            example = text[max(0, at - 20) : at + 20].strip()
+        lost |= gone
+    return "".join(sorted(lost)), example
 
 
 def _folded(text: str) -> set[str]:
@@ -185,17 +219,19 @@ def _report(tokens: Tokens, model: HFModel, ctx: Context) -> None:
     if tokens.lost:
         ctx.warn(
             "tokenizer_loses_characters",
-            f"the model's tokenizer does not give back these characters: {tokens.lost[:40]}",
+            f"the model's tokenizer does not give back these characters: {tokens.lost[:40]} "
+            f"(for example in {tokens.lost_from!r})",
         )
 
 
-def _hash(texts: list[str], flags: list[bool]) -> str:
+def _hash(data: Dataset) -> str:
     # Ids may come with the data rather than from the content, so the texts themselves count.
     h = hashlib.sha256()
-    for text, flag in zip(texts, flags, strict=True):
-        raw = text.encode("utf-8", "surrogatepass")
-        h.update(f"{len(raw)}:{int(flag)}:".encode())
-        h.update(raw)
+    for batch in data.batches():
+        for text, flag in _texts(batch):
+            raw = text.encode("utf-8", "surrogatepass")
+            h.update(f"{len(raw)}:{int(flag)}:".encode())
+            h.update(raw)
     return h.hexdigest()
 
 

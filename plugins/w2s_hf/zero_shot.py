@@ -10,7 +10,7 @@ from w2s_hf.choice_scores import Question, log_likelihoods
 from w2s_hf.config import ZeroShotConfig
 from w2s_hf.predict import softmax
 from w2s_toolkit.contracts import Context
-from w2s_toolkit.data import Dataset, Example, LabelSet, ModelRef
+from w2s_toolkit.data import Dataset, Example, FloatArray, LabelSet, ModelRef
 from w2s_toolkit.errors import DataError
 
 NAME = "supervisors/zero_shot"
@@ -34,27 +34,27 @@ class ZeroShot:
 
     def label(self, ref: ModelRef | None, data: Dataset, ctx: Context) -> LabelSet:
         """See :meth:`Supervisor.label`."""
-        questions = [self._question(example, data) for example in data]
-        counts = {len(q.answers) for q in questions}
-        if len(counts) != 1:
-            raise DataError(
-                f"rows have {sorted(counts)} choices; labels need the same number in every row"
-                if counts
-                else "there are no rows to label",
-                where=data.name,
-            )
         model = ctx.model(self.config.model)
-        scores = log_likelihoods(
-            model,
-            questions,
-            ctx,
-            mean=self.config.length_normalise,
-            budget=self.config.label_tokens,
-        )
+        scores, counts = list[FloatArray](), set[int]()
+        for batch in data.batches():
+            questions = [self._question(example, data) for example in batch]
+            counts |= {len(q.answers) for q in questions}
+            if len(counts) != 1:
+                raise DataError(
+                    f"rows have {sorted(counts)} choices; labels need the same number in every row",
+                    where=data.name,
+                    next_step="give every row the same number of choices",
+                )
+            mean, budget = self.config.length_normalise, self.config.label_tokens
+            scores.append(log_likelihoods(model, questions, ctx, mean=mean, budget=budget))
+        if not counts:
+            raise DataError(
+                "there are no rows to label", where=data.name, next_step="check task.splits"
+            )
         ctx.count("rows", len(data))
         return LabelSet(
-            ids=tuple(data.ids),
-            probs=softmax(np.asarray(scores)),
+            ids=data.ids,
+            probs=softmax(np.concatenate(scores)),
             classes=data.info.classes,
             data_digest=data.digest,
             provenance={"component": NAME, "version": VERSION, "model": model.fingerprint},
