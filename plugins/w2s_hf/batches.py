@@ -9,12 +9,21 @@ import numpy.typing as npt
 
 Rows = npt.NDArray[np.int64]
 
-MEGA_BATCHES = 8
-"""Batches whose rows are sorted by length together. Small, so that a batch's class shares stay
-near those of the data even where one class has the longer texts."""
+MEGA_BATCHES = 32
+"""Batches whose rows are sorted by length together. Padding all but vanishes at this size; what a
+batch holds still changes from epoch to epoch."""
 
 MICRO_TOKENS = 8192
 """Padded tokens of one micro-batch. The same on every device, so that results do not depend on it."""
+
+
+def label_budget(wanted: int | None, device: str) -> int:
+    """Padded tokens of one batch when predicting: ``wanted``, or what suits the device.
+
+    On a CPU the hidden states of a batch should stay in its cache: 1,024 tokens were up to 1.4 times
+    as fast as 4,096. Elsewhere large batches fill the device.
+    """
+    return wanted or (1024 if device == "cpu" else 16_384)
 
 
 def steps_per_epoch(rows: int, batch_size: int) -> int:

@@ -64,8 +64,10 @@ class TrainingConfig(ComponentConfig):
         description="Which hidden state the head reads. auto: the last token of a decoder; for an "
         "encoder what it was made with, or its first token. own: the model's own pooling layer.",
     )
-    label_tokens: Annotated[int, NEUTRAL] = Field(
-        4096, ge=1, description="Tokens in one batch when predicting."
+    label_tokens: Annotated[int | None, NEUTRAL] = Field(
+        None,
+        ge=1,
+        description="Tokens in one batch when predicting; null: 1,024 on a CPU, 16,384 elsewhere.",
     )
     checkpoint_seconds: Annotated[float, NEUTRAL] = Field(
         60.0,

@@ -30,7 +30,7 @@ from w2s_toolkit.contracts import Context
 from w2s_toolkit.data import Dataset, LabelSet, ModelRef
 from w2s_toolkit.errors import DataError, ModelError
 
-VERSION = "1"
+VERSION = "2"
 
 
 def fit_classifier(
@@ -113,6 +113,7 @@ def fit_classifier(
         details |= {"curve": curve, "epoch": chooser.best_epoch if chooser else None}
     # Kept for the label stages of this process, which so need not read it from disk again.
     key = _shared_key(details["weights"], model)
+    net.round_weights(network, model.dtype)
     ctx.shared(key, lambda: network, nbytes=weight_bytes(folder), needs=[ctx.key])
     return ModelRef(
         component,
@@ -148,7 +149,7 @@ def label_with(
     def build() -> PooledClassifier:
         dtype = model.dtype if model.config.peft is not None else torch.float32
         network = net.load(folder, model, dtype)
-        return network.requires_grad_(False).to(model.device)
+        return net.round_weights(network.requires_grad_(False), model.dtype).to(model.device)
 
     key = _shared_key(str(ref.details["weights"]), model)
     network = ctx.shared(key, build, nbytes=weight_bytes(folder), needs=[ref.key])

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
 from w2s_hf import pooling as pool_by
 from w2s_hf.config import LoraSettings
@@ -56,6 +57,18 @@ class PooledClassifier(nn.Module):
         with torch.autocast(vector.device.type, enabled=False):
             logits: torch.Tensor = self.head(vector.float())
         return logits
+
+
+def round_weights(network: PooledClassifier, dtype: torch.dtype) -> PooledClassifier:
+    """Keep the matrices of a network that will only predict in the format autocast computes in.
+
+    Autocast would round them to the same numbers again in every batch.
+    """
+    if dtype is not torch.float32:
+        for module in network.body.modules():
+            if isinstance(module, nn.Linear | Conv1D):
+                module.to(dtype)
+    return network
 
 
 def hidden_size(body: Any) -> int:

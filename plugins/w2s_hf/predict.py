@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from w2s_hf.batches import by_tokens
+from w2s_hf.batches import by_tokens, label_budget
 from w2s_hf.network import PooledClassifier
 from w2s_hf.tokens import Tokens
 from w2s_hf.train import autocast
@@ -19,7 +19,7 @@ def predict_logits(
     ctx: Context,
     *,
     dtype: torch.dtype,
-    budget: int,
+    budget: int | None,
     label: str = "label",
 ) -> FloatArray:
     """Logits (n, K) in row order; batches are made by length and every row is kept."""
@@ -27,7 +27,7 @@ def predict_logits(
     device = network.head.weight.device
     out = np.zeros((len(tokens), network.head.out_features))
     with torch.inference_mode(), ctx.progress(len(tokens), label) as bar:
-        for rows in by_tokens(tokens.lengths, budget):
+        for rows in by_tokens(tokens.lengths, label_budget(budget, device.type)):
             with autocast(device, dtype):
                 logits = network(**tokens.batch(rows, device))
             out[rows] = logits.double().cpu().numpy()
