@@ -90,7 +90,7 @@ def _rows(folder: Path, number: int) -> list[tuple[str, int]]:
 def _ten_million(folder: Path, texts: list[str]) -> Path:
     from w2s_hf.tiny import make_tiny_model
 
-    return make_tiny_model(folder, texts, hidden=296, layers=6, vocabulary=5000)
+    return make_tiny_model(folder, texts, hidden=288, layers=6, vocabulary=7000)
 
 
 def _compare(options: Any, folder: str) -> None:
