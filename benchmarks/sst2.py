@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from _machine import describe
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
 
 from w2s_toolkit.loading import Run, load_run
@@ -44,7 +44,7 @@ def main() -> None:
         return
     threads = len(os.sched_getaffinity(0))
     torch.set_num_threads(threads)
-    print(f"{platform.machine()}, {threads} threads, torch {torch.__version__}")
+    print(f"{describe()}\n{threads} threads")
     with tempfile.TemporaryDirectory() as folder:
         for seed in options.seeds:
             run, ours = _recipe(options, seed, Path(folder), threads)

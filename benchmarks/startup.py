@@ -5,11 +5,12 @@ Prints the median and the range of ten runs of each, and of ``python -c pass`` b
 
 from __future__ import annotations
 
-import platform
 import statistics
 import subprocess
 import sys
 import time
+
+from _machine import describe
 
 RUNS = 10
 COMMANDS = {
@@ -23,7 +24,7 @@ COMMANDS = {
 
 def main() -> None:
     """Time every command."""
-    print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}")
+    print(describe())
     print(f"{'command':<28} {'median':>8} {'lowest':>8} {'highest':>8}   (seconds, {RUNS} runs)")
     for name, arguments in COMMANDS.items():
         times = sorted(_time([sys.executable, *arguments]) for _ in range(RUNS + 1))[:RUNS]

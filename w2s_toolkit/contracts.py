@@ -73,6 +73,9 @@ class Context(Protocol):
     def warn(self, code: str, message: str) -> None:
         """Record a remark that is shown in the results; ``code`` is stable, such as ``truncated``."""
 
+    def note(self, message: str) -> None:
+        """Show a remark that says nothing about the result, and so is no part of it."""
+
     def count(self, name: str, number: int = 1) -> None:
         """Add to a counter of the stage's usage, kept with the artefact and in ``usage.json``.
 

@@ -87,13 +87,13 @@ def run_recipe(
     plan = plan_recipe(recipe, place)
     threads = threads or default_threads()
     if jobs is None:
-        alone = executor is not None and not _executor(registry, executor).side_by_side
+        alone = executor is not None and not _side_by_side(_executor(registry, executor))
         jobs = 1 if alone else default_jobs(plan.graph, threads)
     check_jobs(jobs, threads)
     assign_threads(plan.graph, threads, jobs)
     name = executor or ("inprocess" if jobs == 1 else "workers")
     runner = _executor(registry, name)
-    if jobs > 1 and not runner.side_by_side:
+    if jobs > 1 and not _side_by_side(runner):
         raise UsageError(
             f"executor {name!r} runs one stage at a time, not {jobs}",
             next_step="leave out --executor, or set --jobs 1",
@@ -218,6 +218,10 @@ def _executor(registry: Registry, name: str) -> Executor:
     component = registry.get("executors", name)
     config = registry.config_model(component)()
     return registry.target(component)(config)  # type: ignore[no-any-return]
+
+
+def _side_by_side(runner: Executor) -> bool:
+    return bool(getattr(runner, "side_by_side", False))  # one made before there were several jobs
 
 
 def _describe_run(folder: RunDir, recipe: Recipe, plan: Plan, registry: Registry) -> None:

@@ -26,7 +26,7 @@ class Checkpoints:
         identity: what the state belongs to (settings, data, weights, number formats); a file that
             says something else is not used.
         every: seconds between two checkpoints; 0 writes one after each step.
-        warn: told once when a file cannot be written or read: training goes on without.
+        note: told when a file cannot be written or read: training goes on without.
     """
 
     def __init__(
@@ -35,11 +35,11 @@ class Checkpoints:
         identity: Mapping[str, Any],
         *,
         every: float,
-        warn: Callable[[str, str], None],
+        note: Callable[[str], None],
     ) -> None:
         self._file = folder / "checkpoint.pt"
         self._identity = hash_of({"format": FORMAT, "torch": torch.__version__, **identity})
-        self._every, self._warn = every, warn
+        self._every, self._note = every, note
         self._cost = 0.0
         self._last = time.monotonic()
 
@@ -52,9 +52,7 @@ class Checkpoints:
             found = torch.load(self._file, map_location="cpu", weights_only=True)
             return dict(found["state"]) if found["identity"] == self._identity else None
         except Exception as error:  # whatever a damaged file makes torch raise
-            self._warn(
-                "checkpoint", f"the checkpoint cannot be read, training begins anew: {error}"
-            )
+            self._note(f"the checkpoint cannot be read, training begins anew: {error}")
             return None
 
     def due(self, *, epoch_ended: bool = False) -> bool:
@@ -82,7 +80,7 @@ class Checkpoints:
             with contextlib.suppress(OSError):
                 new.unlink()
             why = f"a checkpoint cannot be written ({error}); training goes on without"
-            self._warn("checkpoint", why)
+            self._note(why)
         self._last = time.monotonic()
         self._cost = self._last - started
 

@@ -77,7 +77,7 @@ def fit_classifier(
         ctx.scratch,
         {**about, **_identity(rows, config, model, ctx)},
         every=config.checkpoint_seconds,
-        warn=ctx.warn,
+        note=ctx.note,
     )
     forked = [team.device] if team.device.type == "cuda" else []
     with out_of_memory(model.name, "micro_batch_size"), torch.random.fork_rng(devices=forked):

@@ -104,6 +104,11 @@ class StageContext:
             self.warnings.append(warning)
             self._on_event({"event": "warning", "stage": self.stage, **warning})
 
+    def note(self, message: str) -> None:
+        """See :meth:`Context.note`."""
+        event = {"event": "warning", "stage": self.stage, "code": "note", "message": message}
+        self._on_event(event)
+
     def count(self, name: str, number: int = 1) -> None:
         """See :meth:`Context.count`."""
         self.counters[name] += int(number)
