@@ -219,7 +219,7 @@ def _report(tokens: Tokens, model: HFModel, ctx: Context) -> None:
     if tokens.lost:
         ctx.warn(
             "tokenizer_loses_characters",
-            f"the model's tokenizer does not give back these characters: {tokens.lost[:40]} "
+            f"the tokenizer of {model.name} does not give back these characters: {tokens.lost[:40]} "
             f"(for example in {tokens.lost_from!r})",
         )
 

@@ -39,11 +39,18 @@ def unsaid(results: Mapping[str, Any]) -> list[str]:
 
 
 def remarks(results: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
-    """What stages had to say, as (message, stages)."""
-    out: dict[str, list[str]] = {}
+    """What stages had to say, as (message, stages).
+
+    Messages with one code that differ after a colon alone, such as in examples, are one: the most
+    detailed is shown.
+    """
+    out: dict[tuple[str, str], tuple[str, list[str]]] = {}
     for item in results.get("warnings") or []:
-        stages = out.setdefault(str(item.get("message", "")), [])
+        message = str(item.get("message", ""))
+        kind = (str(item.get("code", "")), message.partition(":")[0])
+        shown, stages = out.get(kind, ("", []))
         stage = str(item.get("stage") or "")
         if stage and stage not in stages:
             stages.append(stage)
-    return list(out.items())
+        out[kind] = (max(shown, message, key=len), stages)
+    return list(out.values())
