@@ -109,7 +109,7 @@ CASES = [
     Broken(S, "FalseNeutral", "test_neutral_settings_change_no_answer", "batch: 1: prob", BATCH),
     Broken(S, "UnstableKey", "test_key_is_the_same_in_another_process", "PYTHONHASHSEED"),
     Broken(Moved, "PathByName", "test_input_files_enter_the_key_by_content", "a copy elsewhere"),
-    Broken(S, "BadValidator", "test_mistakes_in_its_config_are_explained", "gives TypeError"),
+    Broken(S, "BadValidator", "test_mistakes_in_its_config_are_explained", "TypeError"),
     Broken(S, "Accepts", "test_bad_configs_are_refused", "is accepted and runs",
            {"bad_configs": [{"strength": 0.6}]}),
     Broken(S, "Peeks", "test_gold_is_not_looked_at", "data with gold: probabilities of"),

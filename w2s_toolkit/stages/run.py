@@ -75,7 +75,7 @@ def _check_unchanged(job: StageJob, registry: Registry, store: Store) -> None:
     """
     digests = Digests(store.root / "digests.json")
     kind, name = job.component
-    if name and job.parts["config"]:
+    if name and job.parts.get("config"):
         config = registry.config_model(registry.get(kind, name)).model_validate(job.config)
         paths = [str(use.value) for use in config.uses("path")]
         if paths and hash_of(config.key_parts(digests)) != hash_of(job.parts["config"]):

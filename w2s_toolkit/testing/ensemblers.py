@@ -51,8 +51,8 @@ class TinyMembers:
         x = _features(train)
         wide = x.T @ (weight[:, None] * x) + np.eye(x.shape[1])
         model = np.linalg.solve(wide, x.T @ (weight[:, None] * y))
-        asked = [index, train.ids, weight.tolist(), y.tolist(), dict(variation or {})]
-        self.asked.append({"index": index, "ids": train.ids, "hash": hash_of(asked)})
+        asked = [index, list(train.ids), weight.tolist(), y.tolist(), dict(variation or {})]
+        self.asked.append({"index": index, "ids": list(train.ids), "hash": hash_of(asked)})
         key = hash_of(asked)
         self._models[key] = np.asarray(model, dtype=np.float64)
         return ModelRef("members/tiny", key=key, classes=train.info.classes)

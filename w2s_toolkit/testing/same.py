@@ -81,7 +81,12 @@ def _ids(a: Any, b: Any) -> str:
 def fingerprint(value: Any) -> str:
     """Text that changes when a label set or data set does: to find out about changed inputs."""
     if isinstance(value, LabelSet):
-        parts = [value.ids, value.probs.tolist(), value.abstain.tolist(), value.weight.tolist()]
+        parts = [
+            list(value.ids),
+            value.probs.tolist(),
+            value.abstain.tolist(),
+            value.weight.tolist(),
+        ]
         return json.dumps(parts)
     if isinstance(value, Dataset):
         return json.dumps(value.table.to_pydict())

@@ -135,7 +135,8 @@ class WritesInputs(Fine):
     def label(self, ref, data, ctx):
         labels = super().label(ref, data, ctx)
         column = data.table.column_names.index("evidence")
-        data.table = data.table.set_column(column, "evidence", [["seen"] * len(data)])
+        table = data.table.set_column(column, "evidence", [["seen"] * len(data)])
+        data.__init__(table, data.info, data.name)
         return labels
 
 
