@@ -11,8 +11,8 @@ import pytest
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "million_rows.py"
 SMALL, LARGE = 20_000, 100_000
-BYTES_A_ROW = 900
-"""A row of the script is 230 bytes in Arrow. As one dictionary of Python objects it is above 1000."""
+BYTES_A_ROW = {"keyword": 950, "labels_file": 1200}
+"""A row of the script is 230 bytes in Arrow. Held as Python objects it took 1000 and 1660."""
 
 
 @pytest.mark.slow
@@ -26,7 +26,7 @@ def test_memory_of_a_whole_run_grows_by_columns_not_by_objects(supervisor: str, 
     )
     small, large = map(json.loads, done.stdout.splitlines())
     growth = (large["coordinator"] - small["coordinator"]) / (LARGE - SMALL)
-    assert growth < BYTES_A_ROW
+    assert growth < BYTES_A_ROW[supervisor]
     assert large["coordinator"] < 600 * 2**20
 
 
