@@ -87,7 +87,7 @@ class MovesGlobalRandom(Fine):
 class SpinsOnHash(Fine):
     def label(self, ref, data, ctx):
         labels = super().label(ref, data, ctx)
-        noise = (hash("strength") % 97) / 1000
+        noise = (hash("strength") % 1_000_003) / 1e7
         return replace(labels, probs=(1 - noise) * labels.probs + noise / 2)
 
 
