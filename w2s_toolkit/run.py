@@ -86,13 +86,14 @@ def run_recipe(
     os.environ.update(calm_openmp(os.environ))
     plan = plan_recipe(recipe, place)
     threads = threads or default_threads()
+    runner = _executor(registry, executor) if executor else None
     if jobs is None:
-        alone = executor is not None and not _side_by_side(_executor(registry, executor))
+        alone = runner is not None and not _side_by_side(runner)
         jobs = 1 if alone else default_jobs(plan.graph, threads)
     check_jobs(jobs, threads)
     assign_threads(plan.graph, threads, jobs)
     name = executor or ("inprocess" if jobs == 1 else "workers")
-    runner = _executor(registry, name)
+    runner = runner or _executor(registry, name)
     if jobs > 1 and not _side_by_side(runner):
         raise UsageError(
             f"executor {name!r} runs one stage at a time, not {jobs}",

@@ -33,9 +33,15 @@ def default_threads() -> int:
 
 def usable_cpus() -> int:
     """CPUs that affinity and the control group leave to this process."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    quota = cpu_quota()
-    return max(1, min(usable or 1, math.ceil(quota) if quota else usable or 1))
+    allowed, quota = allowed_cpus(), cpu_quota()
+    return max(1, min(allowed, math.ceil(quota) if quota else allowed))
+
+
+def allowed_cpus() -> int:
+    """CPUs that affinity leaves to this process."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def cpu_quota() -> float | None:

@@ -20,10 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from w2s_toolkit.contracts import StageJob
-from w2s_toolkit.registry import Registry
-from w2s_toolkit.stages.run import run_job
-from w2s_toolkit.stages.shared import SharedObjects
-from w2s_toolkit.store import Store
+from w2s_toolkit.executors.config import ExecutorConfig
+from w2s_toolkit.executors.inprocess import InProcess
 
 
 class Worker:
@@ -34,8 +32,7 @@ class Worker:
         self._events = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
         os.dup2(2, 1)
         self._sending = threading.Lock()
-        self._registry, self._shared = Registry(), SharedObjects()
-        self._stores: dict[str, Store] = {}  # each remembers what it has verified
+        self._executor = InProcess(ExecutorConfig())
 
     def send(self, event: Mapping[str, Any]) -> None:
         """Report one event."""
@@ -45,8 +42,7 @@ class Worker:
     def run(self, raw: Mapping[str, Any]) -> int:
         """Run a job and report; returns the exit code a process of its own would end with."""
         job = StageJob(**{**raw, "component": tuple(raw["component"])})
-        store = self._stores.setdefault(job.store, Store(Path(job.store)))
-        outcome = run_job(job, self._registry, store, self._shared, self.send)
+        outcome = self._executor.run(job, self.send)
         self.send({"event": "outcome", "error": outcome.error, "details": outcome.details})
         return 1 if outcome.error else 0
 
@@ -56,7 +52,7 @@ class Worker:
             message = inbox.get()
             if "job" in message:
                 self.run(message["job"])
-            self._shared.release(message.get("release", ()))
+            self._executor.release(message.get("release", ()))
 
 
 def main(arguments: list[str]) -> int:

@@ -228,14 +228,19 @@ class _Chooser:
             self._best, self.best_epoch = (accuracy, -xent), epoch
             last = epoch == self._config.epochs  # it is in the network already
             self._weights = (
-                {} if last else {n: p.detach().cpu().clone() for n, p in self._trained()}
+                {}
+                if last
+                else {
+                    n: p.detach().cpu().clone()
+                    for n, p in net.trained_parameters(self._network).items()
+                }
             )
 
     def restore_best(self) -> list[dict[str, float | int]]:
         """Put the best weights back and return the curve."""
         if self._weights:
             with torch.no_grad():
-                for name, parameter in self._trained():
+                for name, parameter in net.trained_parameters(self._network).items():
                     parameter.copy_(self._weights[name])
         self._weights = {}
         return self.curve
@@ -255,9 +260,6 @@ class _Chooser:
         self._best = (accuracy, minus_xent)
         self.best_epoch, self.curve = int(state["best_epoch"]), list(state["curve"])
         self._weights = dict(state["weights"])
-
-    def _trained(self) -> list[tuple[str, torch.nn.Parameter]]:
-        return [(n, p) for n, p in self._network.named_parameters() if p.requires_grad]
 
 
 def _occurring(network: PooledClassifier, *tokens: Tokens | None) -> npt.NDArray[np.bool_]:

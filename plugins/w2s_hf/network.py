@@ -71,6 +71,11 @@ def round_weights(network: PooledClassifier, dtype: torch.dtype) -> PooledClassi
     return network
 
 
+def trained_parameters(network: PooledClassifier) -> dict[str, nn.Parameter]:
+    """What training changes, by name."""
+    return {n: p for n, p in network.named_parameters() if p.requires_grad}
+
+
 def hidden_size(body: Any) -> int:
     """Width of the hidden states."""
     return int(body.config.get_text_config().hidden_size)

@@ -14,7 +14,7 @@ from w2s_hf.batches import epoch_batches, micro_batches, steps_per_epoch
 from w2s_hf.checkpoint import Checkpoints, random_state, restore_random_state
 from w2s_hf.config import TrainingConfig
 from w2s_hf.losses import Loss
-from w2s_hf.network import PooledClassifier
+from w2s_hf.network import PooledClassifier, trained_parameters
 from w2s_hf.schedule import lr_factor
 from w2s_hf.team import Team
 from w2s_hf.tokens import Tokens
@@ -67,7 +67,7 @@ class TrainState:
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain containers only; loads with ``weights_only=True``."""
         return {
-            "network": {n: p.detach() for n, p in _trained(self.network)},
+            "network": {n: p.detach() for n, p in trained_parameters(self.network).items()},
             "optimizer": self.optimizer.state_dict(),
             "loss": self.loss.state_dict(),
             "watcher": self.watcher.state_dict() if self.watcher else {},
@@ -78,7 +78,7 @@ class TrainState:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from what :meth:`state_dict` gave."""
         with torch.no_grad():
-            for name, parameter in _trained(self.network):
+            for name, parameter in trained_parameters(self.network).items():
                 parameter.copy_(state["network"][name])
         self.optimizer.load_state_dict(state["optimizer"])
         self.loss.load_state_dict(state["loss"])
@@ -205,10 +205,6 @@ def clip_in_step(optimizer: torch.optim.Optimizer, norm: float) -> None:
         )
         return
     optimizer.grad_scale = torch.clamp((length + 1e-6) / norm, min=1.0)  # type: ignore[attr-defined]
-
-
-def _trained(network: PooledClassifier) -> list[tuple[str, torch.nn.Parameter]]:
-    return [(n, p) for n, p in network.named_parameters() if p.requires_grad]
 
 
 def parameter_groups(network: PooledClassifier, config: TrainingConfig) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ import psutil
 
 from w2s_toolkit.hookspecs import Finding
 from w2s_toolkit.report.wording import size
-from w2s_toolkit.threads import cpu_quota, default_threads
+from w2s_toolkit.threads import allowed_cpus, cpu_quota, default_threads
 
 LITTLE_MEMORY = 2e9
 LITTLE_DISK, NO_DISK = 5e9, 1e8
@@ -21,7 +21,7 @@ FEW_INODES = 10_000
 
 def hardware(store: Path, runs: Path) -> Iterator[Finding]:
     """Findings on CPUs, threads, memory, and the disks of the store and of the runs."""
-    usable = _usable_cpus()
+    usable = allowed_cpus()
     yield _cpus(usable)
     yield _threads(usable)
     yield _memory()
@@ -62,12 +62,6 @@ def _existing(folder: Path) -> Path:
     while not os.path.lexists(path) and path != path.parent:  # exists() fails on a broken link
         path = path.parent
     return path
-
-
-def _usable_cpus() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _cpus(usable: int) -> Finding:
