@@ -10,8 +10,8 @@ import numpy.typing as npt
 Rows = npt.NDArray[np.int64]
 
 MEGA_BATCHES = 32
-"""Batches whose rows are sorted by length together. Padding all but vanishes at this size; what a
-batch holds still changes from epoch to epoch."""
+"""Batches whose rows are put in order of length together. Padding all but vanishes at this size;
+what a batch holds still changes from epoch to epoch."""
 
 MICRO_TOKENS = 8192
 """Padded tokens of one micro-batch. The same on every device, so that results do not depend on it."""
@@ -32,13 +32,17 @@ def steps_per_epoch(rows: int, batch_size: int) -> int:
 
 
 def epoch_batches(
-    lengths: npt.NDArray[np.int64], batch_size: int, seed: int, epoch: int
+    lengths: npt.NDArray[np.int64], classes: Rows, batch_size: int, seed: int, epoch: int
 ) -> list[Rows]:
-    """Every row once, in batches of about equal lengths.
+    """Every row once, in batches of about equal lengths and of about equal class shares.
 
-    Rows are shuffled, cut into mega-batches, sorted by length inside each and cut into batches,
-    whose order is shuffled again. Depends on nothing but the arguments, so an interrupted epoch is
-    entered again at any step. The one smaller batch, if any, comes last.
+    Rows are shuffled, cut into mega-batches, put in order of length inside each and cut into
+    batches, whose order is shuffled again. Depends on nothing but the arguments, so an interrupted
+    epoch is entered again at any step. The one smaller batch, if any, comes last.
+
+    Args:
+        lengths: tokens of each row (n,).
+        classes: the class that each row's label favours (n,).
     """
     rng = np.random.default_rng([seed, epoch])
     order = rng.permutation(len(lengths))
@@ -46,10 +50,25 @@ def epoch_batches(
     batches: list[Rows] = []
     for start in range(0, full, batch_size * MEGA_BATCHES):
         mega = order[start : min(start + batch_size * MEGA_BATCHES, full)]
-        mega = mega[np.argsort(lengths[mega], kind="stable")]
+        mega = mega[np.argsort(_rank_in_class(lengths[mega], classes[mega]), kind="stable")]
         batches += [mega[i : i + batch_size] for i in range(0, len(mega), batch_size)]
     batches = [batches[i] for i in rng.permutation(len(batches))]
     return [*batches, order[full:]] if full < len(order) else batches
+
+
+def _rank_in_class(lengths: Rows, classes: Rows) -> npt.NDArray[np.float64]:
+    """Each row's place by length among the rows of its class, from 0 to 1.
+
+    Rows in this order are nearly in order of length, yet every stretch of them holds the classes
+    in the shares of the whole. By length alone a batch of long texts would lean to the class whose
+    texts are longer, and its gradient would teach the head that class's share.
+    """
+    ranks = np.empty(len(lengths))
+    for one in np.unique(classes):
+        rows = np.flatnonzero(classes == one)
+        rows = rows[np.argsort(lengths[rows], kind="stable")]
+        ranks[rows] = (np.arange(len(rows)) + 0.5) / len(rows)
+    return ranks
 
 
 def micro_batches(lengths: npt.NDArray[np.int64], size: int | None = None) -> list[slice]:

@@ -30,7 +30,7 @@ from w2s_toolkit.contracts import Context
 from w2s_toolkit.data import Dataset, LabelSet, ModelRef
 from w2s_toolkit.errors import DataError, ModelError
 
-VERSION = "2"
+VERSION = "3"
 
 
 def fit_classifier(

@@ -120,7 +120,7 @@ def train(
         ModelError: the loss is not finite.
     """
     torch.set_num_threads(ctx.threads)
-    lengths = rows.tokens.lengths
+    lengths, classes = rows.tokens.lengths, rows.labels.argmax(axis=1)
     labels = torch.from_numpy(rows.labels).float().to(team.device)
     weights = torch.from_numpy(rows.weights).float().to(team.device)
     groups = parameter_groups(network, config)
@@ -138,7 +138,7 @@ def train(
     with ctx.progress(total, "train") as bar:
         bar.advance(state.step)
         for epoch in range(state.epochs_watched, config.epochs):
-            batches = epoch_batches(lengths, config.batch_size, ctx.seed, epoch)
+            batches = epoch_batches(lengths, classes, config.batch_size, ctx.seed, epoch)
             for batch in batches[state.step - epoch * each_epoch :]:
                 mine, counted = team.share(batch)
                 row_weights = weights[mine] * torch.from_numpy(counted).to(team.device)
