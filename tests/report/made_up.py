@@ -130,6 +130,20 @@ def _bins(levels: Mapping[str, float]) -> list[Results]:
     ]
 
 
+def pairs(names: Sequence[str] = ("xs", "s", "m", "l")) -> Results:
+    """A phase for every pair of a weak and a stronger model; scores grow with both sizes."""
+    all_pairs = [(w, s) for i, w in enumerate(names) for s in names[i + 1 :]]
+    results = results_of(phases=[f"{w} to {s}" for w, s in all_pairs], seeds=(0, 1))
+    for row in (*results["summary"], *results["rows"], *results["tables"]):
+        weak, strong = row["phase"].split(" to ")
+        row["model"] = weak if row["model"] == "weak" else strong
+        if row.get("metric") == "accuracy":
+            more = 0.05 * names.index(row["model"])
+            more += 0.03 * names.index(weak) * (row["role"] == "student")
+            row |= metric(row["value"] + more)
+    return results
+
+
 def generation() -> Results:
     """Generated text: nothing that needs probabilities can be given."""
     results = results_of()

@@ -113,11 +113,12 @@ def _plots(
     """Pictures by name; those that there is no data for are left out."""
     if not found:
         return {}
-    from w2s_toolkit.report import bars, recovered, reliability
+    from w2s_toolkit.report import bars, recovered, reliability, staircase
 
     classes = len(task.get("classes") or ())
     drawn = {
         "scores": bars.scores(found, classes),
+        "staircase": staircase.staircase(found),
         "recovered": recovered.recovered(found),
         "agreement": bars.agreement(found),
         "reliability": reliability.reliability(found, results.get("tables") or []),
