@@ -1,0 +1,206 @@
+"""Makes the family from nothing: ``python -m w2s_lab.pretrain``.
+
+Writes one folder a model under ``--out``. Interrupted, it goes on where the last checkpoint was
+written. Reads nothing but the seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import math
+import time
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from w2s_lab import tokenizer as tokenizers
+from w2s_lab.corpus import LESSONS, documents
+from w2s_lab.family import MEMBERS, Member
+from w2s_lab.muon import Muon
+from w2s_lab.reading import Library, batches, library
+from w2s_lab.world import SEED
+
+BATCH_TOKENS = 2048
+"""Tokens of a step, padding included."""
+
+WARMUP = 0.02
+TOKENIZER_DOCUMENTS = 30_000
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Make the models that are asked for, from the smallest to the largest."""
+    parser = argparse.ArgumentParser(prog="python -m w2s_lab.pretrain", description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("lab"), help="where the folders go")
+    parser.add_argument("--models", nargs="+", choices=MEMBERS, default=list(MEMBERS))
+    parser.add_argument("--seed", type=int, default=SEED, help="of the world and the weights")
+    parser.add_argument("--tokens", type=int, help="read this many instead of each model's own")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--threads", type=int, help="of the processor; all by default")
+    parser.add_argument("--save-every", type=float, default=60, help="seconds between checkpoints")
+    args = parser.parse_args(argv)
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    args.out.mkdir(parents=True, exist_ok=True)
+    tokenizer = the_tokenizer(args.out, args.seed)
+    members = [MEMBERS[name] for name in MEMBERS if name in args.models]
+    if args.tokens:
+        members = [replace(member, tokens=args.tokens) for member in members]
+    version = hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()[:16]
+    for member in members:
+        books = library(args.out, tokenizer, member.tokens, args.seed, version)
+        out = args.out / member.name
+        pretrain(member, books, tokenizer, out, args.seed, args.device, args.save_every)
+
+
+def the_tokenizer(out: Path, seed: int) -> Any:
+    """Train the tokenizer on the beginning of the corpus, or read it if that was done."""
+    from transformers import PreTrainedTokenizerFast
+
+    folder = out / "tokenizer"
+    if (folder / "tokenizer.json").is_file():
+        return PreTrainedTokenizerFast.from_pretrained(folder)
+    made = tokenizers.fast(tokenizers.train(islice(documents(seed, LESSONS), TOKENIZER_DOCUMENTS)))
+    made.save_pretrained(folder)
+    return made
+
+
+def pretrain(
+    member: Member,
+    books: Library,
+    tokenizer: Any,
+    folder: Path,
+    seed: int,
+    device: str,
+    save_every: float,
+) -> dict[str, Any]:
+    """Train one model on the beginning of the corpus and save it as half-precision safetensors.
+
+    Returns:
+        Losses by tokens read, and how fast it went.
+    """
+    from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
+
+    done = folder / "loss.json"
+    if done.is_file():
+        return dict(json.loads(done.read_text()))
+    torch.manual_seed(seed)
+    special = {
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+    }
+    model: Any = LlamaForCausalLM(LlamaConfig(**member.config(), **special)).to(device)
+    optimizers = _optimizers(model, member)
+    pad = tokenizer.pad_token_id
+    steps = sum(1 for _ in batches(books, BATCH_TOKENS, pad, seed))
+    step, losses = 0, list[tuple[int, float]]()
+    folder.mkdir(parents=True, exist_ok=True)
+    checkpoint = folder / "checkpoint.pt"
+    if checkpoint.is_file():
+        state = torch.load(checkpoint, weights_only=True, map_location=device)
+        model.load_state_dict(state["model"])
+        for optimizer, its in zip(optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(its)
+        step, losses = state["step"], [tuple(pair) for pair in state["losses"]]
+        print(f"{member.name}  goes on at step {step}", flush=True)
+    half = device != "cpu" or _fast_bfloat16()
+    began, saved, first = time.monotonic(), time.monotonic(), step
+    recent = torch.zeros((), device=device)
+    for rows in islice(batches(books, BATCH_TOKENS, pad, seed), step, None):
+        batch = torch.from_numpy(rows).to(device)
+        with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=half):
+            logits = model(input_ids=batch, use_cache=False).logits
+        # Padding stands at the end of a row, where nothing that counts can see it.
+        loss = torch.nn.functional.cross_entropy(
+            logits[:, :-1].float().flatten(0, 1), batch[:, 1:].flatten(), ignore_index=pad
+        )
+        torch.autograd.backward(loss)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["highest_lr"] * _factor(step, steps)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        recent += loss.detach()
+        step += 1
+        if step % 20 == 0 or step == steps:
+            losses.append((step, round(recent.item() / ((step - 1) % 20 + 1), 4)))
+            recent.zero_()
+            each = (time.monotonic() - began) / (step - first)
+            print(
+                f"{member.name}  {step}/{steps} steps  loss {losses[-1][1]:.3f}  "
+                f"{len(books.flat) / steps / each:,.0f} tokens/s  {(steps - step) * each:.0f} s left",
+                flush=True,
+            )
+            if time.monotonic() - saved > save_every and step < steps:
+                _save(checkpoint, model, optimizers, step, losses)
+                saved = time.monotonic()
+    model.generation_config = GenerationConfig(max_new_tokens=64, do_sample=False, **special)
+    model.half().save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    result = {
+        "tokens": len(books.flat),
+        "documents": len(books.lengths),
+        "steps": steps,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "losses": losses,
+    }
+    done.write_text(json.dumps(result) + "\n")
+    checkpoint.unlink(missing_ok=True)
+    return result
+
+
+def _optimizers(model: Any, member: Member) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of the blocks; AdamW for embeddings and norms."""
+    inner = [p for n, p in model.named_parameters() if p.dim() == 2 and "embed" not in n]
+    ids = {id(p) for p in inner}
+    rest = [p for p in model.parameters() if id(p) not in ids]
+    made: list[torch.optim.Optimizer] = [
+        Muon(inner, lr=member.lr),
+        torch.optim.AdamW(rest, lr=member.lr, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
+    ]
+    for optimizer in made:
+        for group in optimizer.param_groups:
+            group["highest_lr"] = group["lr"]
+    return made
+
+
+def _factor(step: int, steps: int) -> float:
+    """Warm-up, then a cosine down to a twentieth."""
+    warm = max(1, int(steps * WARMUP))
+    if step < warm:
+        return (step + 1) / warm
+    return 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+
+
+def _fast_bfloat16() -> bool:
+    from w2s_hf.hardware import resolve_dtype
+
+    return resolve_dtype("auto", "cpu") == "bfloat16"
+
+
+def _save(
+    path: Path,
+    model: Any,
+    optimizers: list[torch.optim.Optimizer],
+    step: int,
+    losses: list[tuple[int, float]],
+) -> None:
+    beside = path.with_suffix(".new")
+    state = {
+        "model": model.state_dict(),
+        "optimizers": [optimizer.state_dict() for optimizer in optimizers],
+        "step": step,
+        "losses": losses,
+    }
+    torch.save(state, beside)
+    beside.replace(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""The corpus as tokens on disk, made once and read by every model, document by document."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from w2s_lab.corpus import documents
+
+Ids = npt.NDArray[np.uint16]
+
+CHUNK = 5_000
+"""Documents tokenised at a time."""
+
+SHELF = 2_048
+"""Documents that are sorted by length together."""
+
+
+class Library(NamedTuple):
+    """Tokens of documents one after the other, and the length of each."""
+
+    flat: Ids
+    lengths: Ids
+
+
+def library(folder: Path, tokenizer: Any, wanted: int, seed: int, version: str) -> Library:
+    """The corpus up to ``wanted`` tokens, each document between begin and end.
+
+    It is kept in ``folder`` and made longer when more is asked for; what was cut short is continued
+    where it ends.
+
+    Args:
+        folder: where it is kept.
+        tokenizer: of the family.
+        wanted: how many tokens.
+        seed: of the world.
+        version: identifies tokenizer and corpus; tokens of another version are made anew.
+    """
+    paths = folder / "corpus.ids", folder / "corpus.lengths"
+    state_file = folder / "corpus.json"
+    state: dict[str, Any] = {"version": version, "documents": 0, "tokens": 0}
+    if state_file.is_file():
+        found = json.loads(state_file.read_text())
+        if found["version"] == version and all(path.is_file() for path in paths):
+            state = found
+    begin, end = tokenizer.bos_token_id, tokenizer.eos_token_id
+    stream = documents(seed, state["documents"])
+    for path, size in zip(paths, (state["tokens"], state["documents"]), strict=True):
+        path.touch()
+        os.truncate(path, size * 2)
+    while state["tokens"] < wanted:
+        texts = [next(stream) for _ in range(CHUNK)]
+        found = tokenizer(texts, add_special_tokens=False)["input_ids"]
+        ids = [[begin, *one] if one[-1] == end else [begin, *one, end] for one in found]
+        _append(paths[0], np.concatenate([np.asarray(one, dtype=np.uint16) for one in ids]))
+        _append(paths[1], np.asarray([len(one) for one in ids], dtype=np.uint16))
+        state["documents"] = state["documents"] + len(ids)
+        state["tokens"] = state["tokens"] + sum(map(len, ids))
+        beside = state_file.with_suffix(".new")
+        beside.write_text(json.dumps(state))
+        beside.replace(state_file)
+    flat, lengths = (np.fromfile(path, dtype=np.uint16) for path in paths)
+    many = int(np.searchsorted(np.cumsum(lengths, dtype=np.int64), wanted, side="right"))
+    return Library(flat[: int(lengths[:many].sum(dtype=np.int64))], lengths[:many])
+
+
+def _append(path: Path, values: Ids) -> None:
+    with path.open("ab") as file:
+        file.write(values.tobytes())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def batches(books: Library, budget: int, pad: int, seed: int) -> Iterator[npt.NDArray[np.int64]]:
+    """Every document once, in batches (rows, tokens) of at most ``budget`` padded tokens.
+
+    Documents of about one length go together. They never share a row: what a question refers to is
+    then always what stands before it, and positions begin where they do in use.
+    """
+    starts = np.cumsum(books.lengths, dtype=np.int64) - books.lengths
+    for shelf in range(0, len(books.lengths), SHELF):
+        lengths = books.lengths[shelf : shelf + SHELF].astype(np.int64)
+        order = np.argsort(-lengths, kind="stable")
+        cut = list[npt.NDArray[np.int64]]()
+        at = 0
+        while at < len(order):
+            size = max(1, budget // int(lengths[order[at]]))
+            cut.append(order[at : at + size])
+            at += size
+        for number in np.random.default_rng([seed, shelf]).permutation(len(cut)):
+            rows = cut[number]
+            batch = np.full((len(rows), int(lengths[rows].max())), pad, dtype=np.int64)
+            for row, document in enumerate(rows):
+                begin = starts[shelf + document]
+                batch[row, : lengths[document]] = books.flat[begin : begin + lengths[document]]
+            yield batch

@@ -1,0 +1,327 @@
+"""The lab's tasks: the same world in formats that the corpus does not have."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from w2s_lab import facts
+from w2s_lab.config import (
+    LabAnswerConfig,
+    LabChoiceConfig,
+    LabClaimsConfig,
+    LabPreferenceConfig,
+    LabTaskConfig,
+)
+from w2s_lab.documents import hard_words
+from w2s_lab.draws import Draws
+from w2s_lab.grammar import listed, sentence
+from w2s_lab.lexicon import Word, senses_of
+from w2s_lab.meanings import meaning
+from w2s_lab.texts import Text, report, review
+from w2s_lab.world import ATTRIBUTES, Thing, World, the_world
+from w2s_toolkit.contracts import Context, Row, TaskData
+from w2s_toolkit.data import TaskInfo
+
+HARD_WORDS = 3
+"""Words that a passage explains."""
+
+
+def word_shares(difficulty: int) -> Mapping[int, float]:
+    """Rarities of the words that decide a text of this difficulty."""
+    return {difficulty: 0.8, difficulty - 1: 0.2}
+
+
+class LabTask(ABC):
+    """Rows as a function of ``rows_seed`` and number. Even their order is fixed.
+
+    ``meta`` of a row holds its ``difficulty`` (1 to 4, the rarity of what decides it) and, under
+    ``passage``, the true background whether or not the prompt shows it.
+    """
+
+    name: str
+    info: TaskInfo
+    per_group = 1
+
+    def __init__(self, config: LabTaskConfig) -> None:
+        self.config = config
+        self.world = the_world()
+
+    def load(self, ctx: Context) -> TaskData:
+        """See :meth:`w2s_toolkit.contracts.Task.load`."""
+        config = self.config
+        levels = sorted(config.difficulty)
+        if config.easy is None:
+            return TaskData(self.info, {"lab": self._rows(levels)}, {"*": "lab"})
+        middle = len(levels) // 2
+        sources = {"easy": self._rows(levels[:middle]), "hard": self._rows(levels[middle:])}
+        return TaskData(self.info, sources, {**dict.fromkeys(config.easy, "easy"), "*": "hard"})
+
+    def _rows(self, levels: list[int]) -> Iterator[Row]:
+        groups = -(-self.config.rows // self.per_group)
+        made = 0
+        for number in range(groups):
+            for row in self.group(number, levels[number % len(levels)]):
+                if made < self.config.rows:
+                    yield row
+                made += 1
+
+    def draw(self, *key: object) -> Draws:
+        """A stream of draws for one row, or a part of it."""
+        return Draws(self.name, self.config.rows_seed, *key)
+
+    @abstractmethod
+    def group(self, number: int, difficulty: int) -> Iterable[Row]:
+        """The rows of one group."""
+
+    def row(
+        self,
+        prompt: str,
+        number: int,
+        difficulty: int,
+        passages: Mapping[str, str],
+        **rest: Any,
+    ) -> Row:
+        """A row whose prompt begins with the passage that the config asks for, if any."""
+        shown = passages.get(self.config.passage, "")
+        return Row(
+            f"Background: {shown}\n{prompt}" if shown else prompt,
+            group=f"{self.name}/{self.config.rows_seed}/{difficulty}/{number}",
+            meta={"difficulty": difficulty, "passage": passages["true"]},
+            **rest,
+        )
+
+    def explain(self, words: list[Word], key: object, *, lie: bool = False) -> str:
+        """What these words mean, or the opposite."""
+        draw = self.draw("passage", key, lie)
+        told = []
+        for word in words[:HARD_WORDS]:
+            others = [s for s in senses_of(word.field) if s != word.sense]
+            told.append(meaning(draw, word, draw.pick(others) if lie else None))
+        return " ".join(told)
+
+
+class LabClaims(LabTask):
+    """Does a claim about a review hold? The claim always says that the writer was pleased.
+
+    Each group has two reviews of one thing, one of each class.
+    """
+
+    name = "lab_claims"
+    info = TaskInfo("classification", ("no", "yes"), "Does the claim hold?")
+    per_group = 2
+
+    def __init__(self, config: LabClaimsConfig) -> None:
+        super().__init__(config)
+
+    def text(self, number: int, difficulty: int, gold: int) -> Text:
+        """The review of one row."""
+        draw = self.draw(number, difficulty)
+        leaning = senses_of("leaning")[gold]
+        length = draw.between(3, 4)
+        return review(
+            self.world, draw, leaning, length=length, shares=word_shares(difficulty), contrary=0.08
+        )
+
+    def group(self, number: int, difficulty: int) -> Iterable[Row]:
+        """See :meth:`LabTask.group`."""
+        for gold in (0, 1):
+            text = self.text(number, difficulty, gold)
+            other = self.text(number + 1, difficulty, self.draw("other", number).below(2))
+            words = leaning_words(text)
+            passages = {
+                "true": self.explain(words, number),
+                "false": self.explain(words, number, lie=True),
+                "shuffled": self.explain(leaning_words(other), number),
+            }
+            prompt = f"Text: {text}\nClaim: The writer was pleased."
+            yield self.row(
+                prompt, number, difficulty, passages, choices=self.info.classes, gold=gold
+            )
+
+
+def leaning_words(text: Text) -> list[Word]:
+    """The hard words of a review that have a meaning of their own."""
+    return [w for w in hard_words(text, 9) if w.field == "leaning" and w.sense != "turning"]
+
+
+class LabChoice(LabTask):
+    """Which of four topics is a report about?"""
+
+    name = "lab_choice"
+    info = TaskInfo("classification", senses_of("topic"), "What is the text about?")
+
+    def __init__(self, config: LabChoiceConfig) -> None:
+        super().__init__(config)
+
+    def text(self, number: int, difficulty: int) -> tuple[Text, int]:
+        """The report of one row and its topic."""
+        draw = self.draw(number, difficulty)
+        gold = draw.below(4)
+        text = report(
+            self.world,
+            draw,
+            self.info.classes[gold],
+            fields=("topic",),
+            length=draw.between(2, 4),
+            shares=word_shares(difficulty),
+        )
+        return text, gold
+
+    def group(self, number: int, difficulty: int) -> Iterable[Row]:
+        """See :meth:`LabTask.group`."""
+        text, gold = self.text(number, difficulty)
+        other, _ = self.text(number + 1, difficulty)
+        words, others = hard_words(text, 9), hard_words(other, 9)
+        passages = {
+            "true": self.explain(words, number),
+            "false": self.explain(words, number, lie=True),
+            "shuffled": self.explain(others, number),
+        }
+        prompt = f"Text: {text}\nTopic:"
+        yield self.row(prompt, number, difficulty, passages, choices=self.info.classes, gold=gold)
+
+
+class LabPreference(LabTask):
+    """Which of two replies is better? The better one is told in a trustworthy way."""
+
+    name = "lab_preference"
+
+    def __init__(self, config: LabPreferenceConfig) -> None:
+        super().__init__(config)
+        self.form = config.form
+        question = "Which reply is more to be trusted?"
+        shown = self.form == "shown"
+        self.info = TaskInfo(
+            "classification" if shown else "preference", ("A", "B") if shown else (), question
+        )
+
+    def reply(self, number: int, difficulty: int, trust: str) -> Text:
+        """A reply of one kind."""
+        draw = self.draw(number, difficulty, trust)
+        topic = senses_of("topic")[number % 4]
+        return report(
+            self.world,
+            draw,
+            topic,
+            trust,
+            fields=("trust",),
+            length=draw.between(2, 3),
+            shares=word_shares(difficulty),
+            contrary=0.0,
+        )
+
+    def group(self, number: int, difficulty: int) -> Iterable[Row]:
+        """See :meth:`LabTask.group`."""
+        draw = self.draw(number, difficulty, "sides")
+        gold = draw.below(2)
+        bad, good = (self.reply(number, difficulty, trust) for trust in senses_of("trust"))
+        replies = (good, bad) if gold == 0 else (bad, good)
+        words = [w for text in replies for w in hard_words(text, 2) if w.field == "trust"]
+        other = self.reply(number + 1, difficulty, draw.pick(senses_of("trust")))
+        passages = {
+            "true": self.explain(words, number),
+            "false": self.explain(words, number, lie=True),
+            "shuffled": self.explain(hard_words(other, 9), number),
+        }
+        asks, place = draw.pick(self.world.people), draw.pick(self.world.places)
+        prompt = f"{asks} asks what has happened in {place}."
+        texts = tuple(str(text) for text in replies)
+        choices = texts
+        if self.form == "shown":
+            prompt = f"{prompt}\nA: {texts[0]}\nB: {texts[1]}\nBetter:"
+            choices = self.info.classes
+        yield self.row(prompt, number, difficulty, passages, choices=choices, gold=gold)
+
+
+class LabAnswer(LabTask):
+    """Questions on things: one fact in a few words, or all that is known of some things.
+
+    There are 3,600 facts (240, 480, 960 and 1,920 by rarity); more rows there are not.
+    """
+
+    name = "lab_answer"
+
+    def __init__(self, config: LabAnswerConfig) -> None:
+        super().__init__(config)
+        self.things = config.things
+        self.info = TaskInfo("generation", (), "What is the answer?")
+        self._order = {
+            tier: self.draw("order", tier).shuffled(range(len(known) * len(ATTRIBUTES)))
+            for tier, known in self.world.things.items()
+        }
+
+    def group(self, number: int, difficulty: int) -> Iterable[Row]:
+        """See :meth:`LabTask.group`."""
+        draw = self.draw(number, difficulty)
+        if self.things:
+            yield self._long(draw, number, difficulty)
+            return
+        # Each fact is asked for once, so that no split asks for what another has taught.
+        known = self.world.things[difficulty]
+        which = number // len(self.config.difficulty)
+        if which >= len(self._order[difficulty]):
+            return
+        which = self._order[difficulty][which]
+        thing, attribute = known[which // len(ATTRIBUTES)], ATTRIBUTES[which % len(ATTRIBUTES)]
+        wrong = self.world.mistaken(draw, thing)
+        other = draw.pick([t for t in known if t is not thing])
+        passages = {
+            "true": facts.description(draw, thing),
+            "false": facts.description(draw, wrong),
+            "shuffled": facts.description(draw, other),
+        }
+        label = {"kind": "kind", "color": "color", "scent": "smell", "place": "home"}.get(
+            attribute, attribute
+        )
+        yield self.row(
+            f"Thing: {thing.name}\nWanted: {label}\nAnswer:",
+            number,
+            difficulty,
+            passages,
+            gold_text=facts.value(thing, attribute),
+        )
+
+    def _long(self, draw: Draws, number: int, difficulty: int) -> Row:
+        things = draw.sample(self.world.things[difficulty], self.things)
+        passages = {
+            "true": " ".join(facts.description(draw, thing) for thing in things),
+            "false": " ".join(
+                facts.description(draw, self.world.mistaken(draw, t)) for t in things
+            ),
+            "shuffled": " ".join(
+                facts.description(draw, draw.pick(self.world.things[difficulty])) for _ in things
+            ),
+        }
+        names = listed([f"the {thing.name}" for thing in things])
+        return self.row(
+            f"Things: {names}\nAll that is known:",
+            number,
+            difficulty,
+            passages,
+            gold_text=" ".join(entry(thing) for thing in things),
+        )
+
+
+def entry(thing: Thing) -> str:
+    """All that is known of a thing, always in the same words."""
+    known = thing.facts
+    return " ".join(
+        [
+            sentence(f"the {thing.name} is a {known['kind']}"),
+            sentence(f"its color is {known['color']}"),
+            sentence(f"it smells of {known['scent']}"),
+            sentence(f"it comes from {known['place']}"),
+            sentence(f"{known['keeper']} keeps it"),
+            sentence(f"it costs {known['price']} coins"),
+        ]
+    )
+
+
+def tasks() -> Mapping[str, type[LabTask]]:
+    """All of them by name."""
+    return {task.name: task for task in (LabClaims, LabChoice, LabPreference, LabAnswer)}
+
+
+__all__ = ["LabAnswer", "LabChoice", "LabClaims", "LabPreference", "World", "tasks"]
