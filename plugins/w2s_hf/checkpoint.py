@@ -84,6 +84,10 @@ class Checkpoints:
         self._last = time.monotonic()
         self._cost = self._last - started
 
+    def discard(self) -> None:
+        """Remove the file: the training is finished, and nothing else removes its folder."""
+        self._file.unlink(missing_ok=True)
+
 
 def random_state(device: torch.device) -> dict[str, torch.Tensor]:
     """State of torch's global generators, for networks that draw from them."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from w2s_lab.chat import CLOSE_QUOTE, OPEN_QUOTE
 from w2s_lab.draws import Draws
 from w2s_lab.grammar import sentence
+from w2s_lab.lexicon import senses_of
 from w2s_lab.meanings import meaning
 from w2s_lab.sentences import Sentence
 from w2s_lab.texts import Text
@@ -16,7 +17,7 @@ CLAIMS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "good": ("the writer was pleased", "the writer would have it again"),
         "bad": ("the writer was unhappy", "the writer would give it away"),
     },
-    "topic": {topic: (f"it is about the {topic}",) for topic in ("sea", "farm", "forge", "court")},
+    "topic": {topic: (f"it is about the {topic}",) for topic in senses_of("topic")},
     "trust": {
         "trusty": ("the story can be believed", "one should act on it"),
         "doubtful": ("the story cannot be believed", "one should not act on it"),

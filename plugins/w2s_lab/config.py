@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from w2s_hf.config import HFModelConfig
-from w2s_lab.family import MEMBERS, folder
+from w2s_lab.family import folder
 from w2s_toolkit.config import ComponentConfig, Digest
 
 Difficulty = Annotated[int, Field(ge=1, le=4)]
@@ -102,6 +102,3 @@ class LabAnswerConfig(LabTaskConfig):
         description="0: one fact, answered in a few words. n: all that is known of n things, about "
         "35 tokens for each.",
     )
-
-
-assert tuple(MEMBERS) == ("lab-xs", "lab-s", "lab-m", "lab-l")

@@ -89,7 +89,7 @@ def _talk(world: World, draw: Draws) -> str:
     told = []
     for attribute in draw.sample(ATTRIBUTES, draw.between(1, 3)):
         asks, says = draw.sample(world.people, 2)
-        asked, answered = facts.question(draw, thing, attribute), facts.answer(thing, attribute)
+        asked, answered = facts.asked(draw, thing, attribute)
         told.append(f"{asks} asked: {asked} {says} said: {answered}")
     return " ".join(told)
 
@@ -113,8 +113,7 @@ def _reading(world: World, draw: Draws) -> str:
     # Many questions on one passage: reading is learnt from answers, and a passage is long.
     for thing, stated in told:
         for attribute in draw.sample(stated, draw.between(2, 5)):
-            asked, answered = facts.question(draw, thing, attribute), facts.answer(thing, attribute)
-            parts.append(f"{asked} {answered}")
+            parts.append(" ".join(facts.asked(draw, thing, attribute)))
     return " ".join(parts)
 
 
@@ -123,8 +122,8 @@ def _reading_chat(world: World, draw: Draws) -> str:
     thing, stated = draw.pick(told)
     turns = []
     for number, attribute in enumerate(draw.sample(stated, draw.between(1, 4))):
-        asked = facts.question(draw, thing, attribute)
-        turns += [asked if number else f"{text} {asked}", facts.answer(thing, attribute)]
+        asked, answered = facts.asked(draw, thing, attribute)
+        turns += [asked if number else f"{text} {asked}", answered]
     return _chat(draw, *turns)
 
 
@@ -152,9 +151,9 @@ def _yes_or_no(world: World, draw: Draws) -> str:
 
 def _fact_chat(world: World, draw: Draws) -> str:
     thing = world.thing(draw)
-    turns = []
+    turns: list[str] = []
     for attribute in draw.sample(ATTRIBUTES, draw.between(1, 3)):
-        turns += [facts.question(draw, thing, attribute), facts.answer(thing, attribute)]
+        turns += facts.asked(draw, thing, attribute)
     return _chat(draw, *turns)
 
 

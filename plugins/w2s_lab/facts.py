@@ -103,6 +103,11 @@ def description(draw: Draws, thing: Thing, attributes: Sequence[str] = ATTRIBUTE
     return " ".join(told)
 
 
+def asked(draw: Draws, thing: Thing, attribute: str) -> tuple[str, str]:
+    """A question for one attribute, and its answer."""
+    return question(draw, thing, attribute), answer(thing, attribute)
+
+
 def value(thing: Thing, attribute: str) -> str:
     """The attribute alone, as few words as will do."""
     known = thing.facts[attribute]

@@ -11,18 +11,19 @@ import hashlib
 import json
 import math
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from w2s_hf.checkpoint import Checkpoints
 from w2s_lab import tokenizer as tokenizers
 from w2s_lab.corpus import LESSONS, documents
 from w2s_lab.family import MEMBERS, Member
 from w2s_lab.muon import Muon
-from w2s_lab.reading import Library, batches, library
+from w2s_lab.reading import Library, cuts, library, padded
 from w2s_lab.world import SEED
 
 BATCH_TOKENS = 2048
@@ -97,22 +98,22 @@ def pretrain(
     model: Any = LlamaForCausalLM(LlamaConfig(**member.config(), **special)).to(device)
     optimizers = _optimizers(model, member)
     pad = tokenizer.pad_token_id
-    steps = sum(1 for _ in batches(books, BATCH_TOKENS, pad, seed))
+    order, starts = cuts(books.lengths, BATCH_TOKENS, seed), books.starts()
+    steps = len(order)
     step, losses = 0, list[tuple[int, float]]()
-    folder.mkdir(parents=True, exist_ok=True)
-    checkpoint = folder / "checkpoint.pt"
-    if checkpoint.is_file():
-        state = torch.load(checkpoint, weights_only=True, map_location=device)
+    identity = {"member": asdict(member), "seed": seed, "documents": len(books.lengths)}
+    checkpoints = Checkpoints(folder, identity, every=save_every, note=print)
+    if (state := checkpoints.load()) is not None:
         model.load_state_dict(state["model"])
         for optimizer, its in zip(optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(its)
         step, losses = state["step"], [tuple(pair) for pair in state["losses"]]
         print(f"{member.name}  goes on at step {step}", flush=True)
     half = device != "cpu" or _fast_bfloat16()
-    began, saved, first = time.monotonic(), time.monotonic(), step
+    began, first = time.monotonic(), step
     recent = torch.zeros((), device=device)
-    for rows in islice(batches(books, BATCH_TOKENS, pad, seed), step, None):
-        batch = torch.from_numpy(rows).to(device)
+    for rows in order[step:]:
+        batch = torch.from_numpy(padded(books, starts, rows, pad)).to(device)
         with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=half):
             logits = model(input_ids=batch, use_cache=False).logits
         # Padding stands at the end of a row, where nothing that counts can see it.
@@ -137,9 +138,15 @@ def pretrain(
                 f"{len(books.flat) / steps / each:,.0f} tokens/s  {(steps - step) * each:.0f} s left",
                 flush=True,
             )
-            if time.monotonic() - saved > save_every and step < steps:
-                _save(checkpoint, model, optimizers, step, losses)
-                saved = time.monotonic()
+            if step < steps and checkpoints.due():
+                checkpoints.save(
+                    {
+                        "model": model.state_dict(),
+                        "optimizers": [optimizer.state_dict() for optimizer in optimizers],
+                        "step": step,
+                        "losses": losses,
+                    }
+                )
     model.generation_config = GenerationConfig(max_new_tokens=64, do_sample=False, **special)
     model.half().save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -151,7 +158,7 @@ def pretrain(
         "losses": losses,
     }
     done.write_text(json.dumps(result) + "\n")
-    checkpoint.unlink(missing_ok=True)
+    checkpoints.discard()
     return result
 
 
@@ -182,24 +189,6 @@ def _fast_bfloat16() -> bool:
     from w2s_hf.hardware import resolve_dtype
 
     return resolve_dtype("auto", "cpu") == "bfloat16"
-
-
-def _save(
-    path: Path,
-    model: Any,
-    optimizers: list[torch.optim.Optimizer],
-    step: int,
-    losses: list[tuple[int, float]],
-) -> None:
-    beside = path.with_suffix(".new")
-    state = {
-        "model": model.state_dict(),
-        "optimizers": [optimizer.state_dict() for optimizer in optimizers],
-        "step": step,
-        "losses": losses,
-    }
-    torch.save(state, beside)
-    beside.replace(path)
 
 
 if __name__ == "__main__":

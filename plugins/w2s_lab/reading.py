@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from w2s_hf.batches import by_tokens
 from w2s_lab.corpus import documents
 
 Ids = npt.NDArray[np.uint16]
@@ -27,6 +27,10 @@ class Library(NamedTuple):
 
     flat: Ids
     lengths: Ids
+
+    def starts(self) -> npt.NDArray[np.int64]:
+        """Where each document begins."""
+        return np.cumsum(self.lengths, dtype=np.int64) - self.lengths
 
 
 def library(folder: Path, tokenizer: Any, wanted: int, seed: int, version: str) -> Library:
@@ -77,26 +81,32 @@ def _append(path: Path, values: Ids) -> None:
         os.fsync(file.fileno())
 
 
-def batches(books: Library, budget: int, pad: int, seed: int) -> Iterator[npt.NDArray[np.int64]]:
-    """Every document once, in batches (rows, tokens) of at most ``budget`` padded tokens.
+def cuts(lengths: Ids, budget: int, seed: int) -> list[npt.NDArray[np.int64]]:
+    """Every document once, in batches of at most ``budget`` padded tokens.
 
     Documents of about one length go together. They never share a row: what a question refers to is
     then always what stands before it, and positions begin where they do in use.
+
+    Returns:
+        Numbers of documents, a batch each.
     """
-    starts = np.cumsum(books.lengths, dtype=np.int64) - books.lengths
-    for shelf in range(0, len(books.lengths), SHELF):
-        lengths = books.lengths[shelf : shelf + SHELF].astype(np.int64)
-        order = np.argsort(-lengths, kind="stable")
-        cut = list[npt.NDArray[np.int64]]()
-        at = 0
-        while at < len(order):
-            size = max(1, budget // int(lengths[order[at]]))
-            cut.append(order[at : at + size])
-            at += size
-        for number in np.random.default_rng([seed, shelf]).permutation(len(cut)):
-            rows = cut[number]
-            batch = np.full((len(rows), int(lengths[rows].max())), pad, dtype=np.int64)
-            for row, document in enumerate(rows):
-                begin = starts[shelf + document]
-                batch[row, : lengths[document]] = books.flat[begin : begin + lengths[document]]
-            yield batch
+    out = list[npt.NDArray[np.int64]]()
+    for shelf in range(0, len(lengths), SHELF):
+        cut = list(by_tokens(lengths[shelf : shelf + SHELF].astype(np.int64), budget))
+        order = np.random.default_rng([seed, shelf]).permutation(len(cut))
+        out += [cut[number] + shelf for number in order]
+    return out
+
+
+def padded(
+    books: Library, starts: npt.NDArray[np.int64], rows: npt.NDArray[np.int64], pad: int
+) -> npt.NDArray[np.int64]:
+    """Tokens of some documents (rows, tokens), filled up at the end.
+
+    ``starts`` is where each document of ``books`` begins.
+    """
+    batch = np.full((len(rows), int(books.lengths[rows].max())), pad, dtype=np.int64)
+    for row, document in zip(batch, rows, strict=True):
+        length, begin = books.lengths[document], starts[document]
+        row[:length] = books.flat[begin : begin + length]
+    return batch

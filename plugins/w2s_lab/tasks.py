@@ -9,8 +9,6 @@ from typing import Any
 from w2s_lab import facts
 from w2s_lab.config import (
     LabAnswerConfig,
-    LabChoiceConfig,
-    LabClaimsConfig,
     LabPreferenceConfig,
     LabTaskConfig,
 )
@@ -20,7 +18,7 @@ from w2s_lab.grammar import listed, sentence
 from w2s_lab.lexicon import Word, senses_of
 from w2s_lab.meanings import meaning
 from w2s_lab.texts import Text, report, review
-from w2s_lab.world import ATTRIBUTES, Thing, World, the_world
+from w2s_lab.world import ATTRIBUTES, Thing, the_world
 from w2s_toolkit.contracts import Context, Row, TaskData
 from w2s_toolkit.data import TaskInfo
 
@@ -62,7 +60,7 @@ class LabTask(ABC):
         groups = -(-self.config.rows // self.per_group)
         made = 0
         for number in range(groups):
-            for row in self.group(number, levels[number % len(levels)]):
+            for row in self.group(number // len(levels), levels[number % len(levels)]):
                 if made < self.config.rows:
                     yield row
                 made += 1
@@ -73,7 +71,7 @@ class LabTask(ABC):
 
     @abstractmethod
     def group(self, number: int, difficulty: int) -> Iterable[Row]:
-        """The rows of one group."""
+        """The rows of one group: the ``number``-th of this difficulty, counted from 0."""
 
     def row(
         self,
@@ -91,6 +89,14 @@ class LabTask(ABC):
             meta={"difficulty": difficulty, "passage": passages["true"]},
             **rest,
         )
+
+    def passages(self, words: list[Word], others: list[Word], key: object) -> dict[str, str]:
+        """What ``words`` mean, the opposite, and what another row's words mean."""
+        return {
+            "true": self.explain(words, key),
+            "false": self.explain(words, key, lie=True),
+            "shuffled": self.explain(others, key),
+        }
 
     def explain(self, words: list[Word], key: object, *, lie: bool = False) -> str:
         """What these words mean, or the opposite."""
@@ -112,9 +118,6 @@ class LabClaims(LabTask):
     info = TaskInfo("classification", ("no", "yes"), "Does the claim hold?")
     per_group = 2
 
-    def __init__(self, config: LabClaimsConfig) -> None:
-        super().__init__(config)
-
     def text(self, number: int, difficulty: int, gold: int) -> Text:
         """The review of one row."""
         draw = self.draw(number, difficulty)
@@ -128,13 +131,12 @@ class LabClaims(LabTask):
         """See :meth:`LabTask.group`."""
         for gold in (0, 1):
             text = self.text(number, difficulty, gold)
-            other = self.text(number + 1, difficulty, self.draw("other", number).below(2))
-            words = leaning_words(text)
-            passages = {
-                "true": self.explain(words, number),
-                "false": self.explain(words, number, lie=True),
-                "shuffled": self.explain(leaning_words(other), number),
-            }
+            other = self.text(
+                number + 1, difficulty, self.draw("other", number, difficulty).below(2)
+            )
+            passages = self.passages(
+                leaning_words(text), leaning_words(other), (number, difficulty)
+            )
             prompt = f"Text: {text}\nClaim: The writer was pleased."
             yield self.row(
                 prompt, number, difficulty, passages, choices=self.info.classes, gold=gold
@@ -151,9 +153,6 @@ class LabChoice(LabTask):
 
     name = "lab_choice"
     info = TaskInfo("classification", senses_of("topic"), "What is the text about?")
-
-    def __init__(self, config: LabChoiceConfig) -> None:
-        super().__init__(config)
 
     def text(self, number: int, difficulty: int) -> tuple[Text, int]:
         """The report of one row and its topic."""
@@ -173,12 +172,7 @@ class LabChoice(LabTask):
         """See :meth:`LabTask.group`."""
         text, gold = self.text(number, difficulty)
         other, _ = self.text(number + 1, difficulty)
-        words, others = hard_words(text, 9), hard_words(other, 9)
-        passages = {
-            "true": self.explain(words, number),
-            "false": self.explain(words, number, lie=True),
-            "shuffled": self.explain(others, number),
-        }
+        passages = self.passages(hard_words(text, 9), hard_words(other, 9), (number, difficulty))
         prompt = f"Text: {text}\nTopic:"
         yield self.row(prompt, number, difficulty, passages, choices=self.info.classes, gold=gold)
 
@@ -220,11 +214,7 @@ class LabPreference(LabTask):
         replies = (good, bad) if gold == 0 else (bad, good)
         words = [w for text in replies for w in hard_words(text, 2) if w.field == "trust"]
         other = self.reply(number + 1, difficulty, draw.pick(senses_of("trust")))
-        passages = {
-            "true": self.explain(words, number),
-            "false": self.explain(words, number, lie=True),
-            "shuffled": self.explain(hard_words(other, 9), number),
-        }
+        passages = self.passages(words, hard_words(other, 9), (number, difficulty))
         asks, place = draw.pick(self.world.people), draw.pick(self.world.places)
         prompt = f"{asks} asks what has happened in {place}."
         texts = tuple(str(text) for text in replies)
@@ -260,10 +250,9 @@ class LabAnswer(LabTask):
             return
         # Each fact is asked for once, so that no split asks for what another has taught.
         known = self.world.things[difficulty]
-        which = number // len(self.config.difficulty)
-        if which >= len(self._order[difficulty]):
+        if number >= len(self._order[difficulty]):
             return
-        which = self._order[difficulty][which]
+        which = self._order[difficulty][number]
         thing, attribute = known[which // len(ATTRIBUTES)], ATTRIBUTES[which % len(ATTRIBUTES)]
         wrong = self.world.mistaken(draw, thing)
         other = draw.pick([t for t in known if t is not thing])
@@ -272,9 +261,7 @@ class LabAnswer(LabTask):
             "false": facts.description(draw, wrong),
             "shuffled": facts.description(draw, other),
         }
-        label = {"kind": "kind", "color": "color", "scent": "smell", "place": "home"}.get(
-            attribute, attribute
-        )
+        label = {"scent": "smell", "place": "home"}.get(attribute, attribute)
         yield self.row(
             f"Thing: {thing.name}\nWanted: {label}\nAnswer:",
             number,
@@ -317,11 +304,3 @@ def entry(thing: Thing) -> str:
             sentence(f"it costs {known['price']} coins"),
         ]
     )
-
-
-def tasks() -> Mapping[str, type[LabTask]]:
-    """All of them by name."""
-    return {task.name: task for task in (LabClaims, LabChoice, LabPreference, LabAnswer)}
-
-
-__all__ = ["LabAnswer", "LabChoice", "LabClaims", "LabPreference", "World", "tasks"]

@@ -25,7 +25,7 @@ from w2s_lab import tokenizer as tokenizers
 from w2s_lab.chat import SPECIAL, conversation
 from w2s_lab.corpus import documents
 from w2s_lab.family import VOCABULARY
-from w2s_lab.reading import Library, batches, library
+from w2s_lab.reading import Library, cuts, library, padded
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,8 @@ def test_batches_hold_every_document_once_and_nothing_else() -> None:
     rng = np.random.default_rng(0)
     lengths = rng.integers(1, 60, 5000).astype(np.uint16)
     flat = np.repeat(np.arange(5000) % 900 + 1, lengths).astype(np.uint16)
-    found = list(batches(Library(flat, lengths), 512, 0, 1))
+    books = Library(flat, lengths)
+    found = [padded(books, books.starts(), rows, 0) for rows in cuts(lengths, 512, 1)]
     rows = [tuple(row[row > 0]) for batch in found for row in batch]
     wanted = [(i % 900 + 1,) * int(n) for i, n in enumerate(lengths)]
     assert sorted(rows) == sorted(wanted)

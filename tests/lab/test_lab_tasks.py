@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -12,9 +12,11 @@ from w2s_lab.config import (
     LabAnswerConfig,
     LabChoiceConfig,
     LabClaimsConfig,
+    LabModelConfig,
     LabPreferenceConfig,
     LabTaskConfig,
 )
+from w2s_lab.family import MEMBERS
 from w2s_lab.lexicon import PLAIN
 from w2s_lab.tasks import LabAnswer, LabChoice, LabClaims, LabPreference, LabTask
 from w2s_lab.world import the_world
@@ -117,6 +119,17 @@ def test_answers_are_true_and_every_fact_is_asked_for_once() -> None:
         words = (row.gold_text or "").removesuffix(" coins")
         assert words.lower() in known.lower()
         assert words.lower() in row.meta["passage"].lower()
+
+
+def test_every_fact_is_asked_for_once_in_halves_too() -> None:
+    halves = rows_of("answer", rows=4000, easy=["weak_train"])
+    assert {source: len(rows) for source, rows in halves.items()} == {"easy": 720, "hard": 2880}
+    for rows in halves.values():
+        assert len({row.prompt for row in rows}) == len({row.group for row in rows}) == len(rows)
+
+
+def test_the_shipped_names_are_the_family() -> None:
+    assert get_args(LabModelConfig.model_fields["id"].annotation) == tuple(MEMBERS)
 
 
 def test_long_answers_grow_with_the_number_of_things() -> None:

@@ -35,7 +35,8 @@ def staircase(found: Sequence[Block]) -> Plot | None:
     steps, ceilings, order = _collect(found, metric)
     if len({name for step in steps for name in step.students}) < 2:
         return None
-    heading = f"{metric_name(metric)[:1].upper()}{metric_name(metric)[1:]} by size of the student"
+    name = metric_name(metric)
+    heading = f"{name[:1].upper()}{name[1:]} by size of the student"
     with drawing():
         whole = _HEIGHT + FOOT + 0.1
         sheet = figure(whole)
@@ -63,9 +64,7 @@ def staircase(found: Sequence[Block]) -> Plot | None:
     return Plot(svg, heading, caption)
 
 
-def _collect(
-    found: Sequence[Block], metric: str
-) -> tuple[list[Steps], dict[str, Row], list[str]]:
+def _collect(found: Sequence[Block], metric: str) -> tuple[list[Steps], dict[str, Row], list[str]]:
     """Supervisors with their students, ceilings by model, and the models in order.
 
     A pair that occurs with several settings of something else cannot be drawn as one line: then
