@@ -159,8 +159,44 @@ class OversightProtocol(Protocol):
         """The same rows, in the same order, with ``evidence``. ``data`` is blind."""
 
 
+@runtime_checkable
+class MemberTrainer(Protocol):
+    """The optional second half of a supervisor: one that can be trained as a member of an ensemble."""
+
+    def fit_member(
+        self,
+        train: Dataset,
+        ctx: Context,
+        *,
+        weights: npt.NDArray[np.float64] | None = None,
+        token_weights: Sequence[npt.NDArray[np.float64]] | None = None,
+        target: npt.NDArray[np.float64] | None = None,
+        variation: Mapping[str, Any] | None = None,
+        val: Dataset | None = None,
+    ) -> ModelRef:
+        """Train on gold, or regress on ``target``; :meth:`Supervisor.label` reads what it returns.
+
+        Args:
+            train: n rows with gold.
+            weights: (n,) of the loss of each row.
+            token_weights: n arrays, of the loss of each answer token.
+            target: (n, K) real values: centred logits are fitted to them by squared error, and
+                labels are the softmax of what is predicted.
+            variation: how this member differs from the others; see :meth:`MemberFactory.fit`.
+            val: chooses among checkpoints.
+
+        Raises:
+            DataError: it cannot do what is asked for.
+        """
+
+
 class MemberFactory(Protocol):
-    """Handed to an ensembler; every call is a keyed child stage, so 4 members grow to 8 by training 4."""
+    """Handed to an ensembler; every call is a keyed child stage, so 4 members grow to 8 by training 4.
+
+    ``build`` and ``label`` of an ensembler are run again from their beginning whenever something
+    they asked for had to be made first: they should be quick apart from their members, depend on
+    nothing but what they are given, and ask for everything that can be made together at once.
+    """
 
     def fit(
         self,
@@ -172,20 +208,35 @@ class MemberFactory(Protocol):
         target: npt.NDArray[np.float64] | None = None,
         variation: Mapping[str, Any] | None = None,
     ) -> ModelRef:
-        """Train member ``index``. ``weights`` (n,), ``target`` (n, K) any reals, ``token_weights`` one float an answer token."""
+        """Ask for member ``index``; it is trained when its labels are asked for.
+
+        Args:
+            index: seeds the member's training.
+            train: the training split or rows of it, each once.
+            weights: (n,), such as how often a bootstrap drew each row.
+            target: (n, K) any reals, to regress on.
+            token_weights: one float an answer token.
+            variation: ``supervisor`` (which of the phase's), and what the supervisor understands:
+                ``seed``, ``layer``, ``features`` for those of the built-in ones.
+        """
 
     def predict(self, ref: ModelRef, data: Dataset) -> LabelSet:
-        """A member's probabilities on ``data``."""
+        """A member's probabilities on ``data``, in its order."""
+
+    def predict_all(self, refs: Sequence[ModelRef], data: Dataset) -> list[LabelSet]:
+        """The same for several members, which are trained side by side."""
 
 
 @runtime_checkable
 class Ensembler(Protocol):
     """Owns how members are trained: boosting retrains on reweighted data."""
 
-    def build(self, members: MemberFactory, train: Dataset, val: Dataset, ctx: Context) -> ModelRef:
-        """Train members and return one reference that labels."""
+    def build(
+        self, members: MemberFactory, train: Dataset, val: Dataset | None, ctx: Context
+    ) -> ModelRef:
+        """Train members and return one reference that labels. ``train`` and ``val`` hold gold."""
 
-    def label(self, ref: ModelRef, data: Dataset, ctx: Context) -> LabelSet:
+    def label(self, ref: ModelRef, members: MemberFactory, data: Dataset, ctx: Context) -> LabelSet:
         """Combined labels of a reference that :meth:`build` made."""
 
 
@@ -303,11 +354,15 @@ class StageJob:
 
 @dataclass(frozen=True)
 class StageOutcome:
-    """How a stage ended: an error (text for a user, details for the log) or none."""
+    """How a stage ended: an error (text for a user, details for the log) or none.
+
+    ``pending`` are stages, as JSON, that must be made before this one is run again.
+    """
 
     key: str
     error: str = ""
     details: str = ""
+    pending: tuple[Mapping[str, Any], ...] = ()
 
 
 class EventSink(Protocol):

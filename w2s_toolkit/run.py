@@ -146,6 +146,14 @@ def run_recipe(
 def stage_usage(graph: Graph, store: Store) -> dict[str, Any]:
     """Seconds, threads and counters (rows, tokens, gold labels …) of every stage when it was made."""
     found = {stage.id: store.get(stage.key, verify=False) for stage in graph}
+    keys = {stage.key for stage in graph}
+    # Members of an ensemble that was made by an earlier run are not in the graph of this one.
+    for item in [item for item in found.values() if item]:
+        for key in item.manifest.get("members", ()):
+            member = None if key in keys else store.get(key, verify=False)
+            if member and member.manifest["kind"] != "sample":
+                keys.add(key)
+                found[str(member.manifest["label"])] = member
     return {
         name: {k: item.manifest.get(k) for k in ("seconds", "threads", "counters")}
         for name, item in found.items()
@@ -253,8 +261,9 @@ def resolved_yaml(recipe: Recipe) -> str:
             {
                 "name": p.name,
                 "pool": p.model.pool,
-                "supervisors": [_block(p.supervisor)],
+                "supervisors": [_block(u) for u in p.supervisors],
                 "oversight": [_block(u) for u in p.oversight],
+                **({"ensemble": _block(p.ensemble)} if p.ensemble else {}),
                 "refine": [_block(u) for u in p.refine],
                 "student": _block(p.student) if p.student else None,
                 "evaluate": [_block(u) for u in p.evaluate],
