@@ -19,7 +19,7 @@ from w2s_hf.checkpoint import Checkpoints
 from w2s_hf.compact import compact, restore
 from w2s_hf.config import TrainingConfig
 from w2s_hf.losses import Loss
-from w2s_hf.member import Variation, cut_layers, hide_features
+from w2s_hf.member import AS_IT_IS, Variation, cut_layers, hide_features
 from w2s_hf.memory import out_of_memory
 from w2s_hf.model import HFModel, weight_bytes
 from w2s_hf.network import PooledClassifier
@@ -46,7 +46,7 @@ def fit_classifier(
     val: Dataset | None = None,
     init: Path | None = None,
     targets: npt.NDArray[np.float64] | None = None,
-    variation: Variation = Variation(),
+    variation: Variation = AS_IT_IS,
 ) -> ModelRef:
     """Train on the soft labels of ``data`` and save below ``ctx.out``.
 

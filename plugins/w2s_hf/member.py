@@ -31,6 +31,9 @@ class Variation(NamedTuple):
     features: float | None = None
 
 
+AS_IT_IS = Variation()
+
+
 def read_variation(given: Mapping[str, Any]) -> Variation:
     """Check what an ensembler asked for.
 

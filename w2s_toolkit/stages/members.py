@@ -159,7 +159,7 @@ class Members:
         key, inputs = self._rows(train, weights, target, token_weights)
         stage = Stage(
             parts={},
-            name=f"{self._name}/member {index}",
+            name=f"{self._name}/member {index}/fit",
             kind="member",
             role="supervisor",
             component=tuple(template["component"]),
@@ -167,7 +167,7 @@ class Members:
             models=template["models"],
             inputs={"train": key, **inputs, **self._inputs},
             args={"variation": variation},
-            seed=stage_seed(template["seed"], "member", str(index)),
+            seed=stage_seed(template["seed"], "member", "supervisor", index),
         )
         stage = self._keyed(stage, template, template["parts"])
         self.fits[stage.key] = stage
