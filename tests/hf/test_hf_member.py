@@ -71,8 +71,7 @@ def test_hidden_features_never_reach_the_head(make_ctx, make_data):
     used = (weight != 0).any(0)
     assert int(used.sum()) == round(0.25 * weight.shape[1])
     # Read from disk by another process there is no mask, and none is needed.
-    other = make_ctx()
-    other._folder_of = lambda key: ctx.out
+    other = make_ctx(out=ctx.out)
     again = labels_of(component, ref, data, other)
     assert np.array_equal(again.probs, labels_of(component, ref, data, ctx).probs)
     assert "seen" not in json.loads((ctx.path(ref) / "head.json").read_text())

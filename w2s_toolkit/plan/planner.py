@@ -194,6 +194,7 @@ class _PlannedCell:
         seed_role: str = "",
         config: Any = None,
         members: list[dict[str, Any]] | None = None,
+        owner: str = "",
         width: int = 1,
     ) -> Stage:
         """Add a stage that a component runs."""
@@ -227,7 +228,7 @@ class _PlannedCell:
             config=config.model_dump(mode="json"),
             models={named[field]: self._model_json(m) for field, m in models.items()},
             inputs=dict(inputs or {}),
-            args=dict(args or {}) | ({"members": members} if members else {}),
+            args=dict(args or {}) | ({"members": members, "owner": owner} if members else {}),
             seed=seed,
             width=width,
         )
@@ -382,6 +383,7 @@ class _PlannedPhase:
             inputs,
             seeded=seeded,
             members=members,
+            owner=self._name(SUPERVISOR),
             width=use.config.width(),
         )
 

@@ -163,10 +163,8 @@ def run_combine(work: Work) -> None:
 def _members(work: Work, data: list[tuple[str, Dataset]], known: Mapping[str, Stage]) -> Members:
     args = work.job.args
     val = {"val": work.job.inputs["choose"]} if "choose" in work.job.inputs else {}
-    name, bracket, rest = work.job.label.partition("[")
-    members = Members(
-        args["members"], known, work.store, data, val, name.rpartition("/")[0], bracket + rest
-    )
+    _, bracket, rest = work.job.label.partition("[")
+    members = Members(args["members"], known, work.store, data, val, args["owner"], bracket + rest)
     work.members = members.used
     return members
 

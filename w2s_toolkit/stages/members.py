@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,7 @@ class Sample:
 def _lists(values: Sequence[Floats]) -> pa.Array:
     lengths = np.array([len(v) for v in values], dtype=np.int64)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    flat = np.concatenate([np.asarray(v, np.float64) for v in values]) if len(values) else []
+    flat = np.concatenate([np.zeros(0), *(np.asarray(v, np.float64) for v in values)])
     return pa.LargeListArray.from_arrays(offsets, pa.array(flat, pa.float64()))
 
 
@@ -207,10 +208,16 @@ class Members:
                 where=str(self._store.root),
                 next_step="run the recipe with another --store",
             )
-        return self.fits[ref.key]
+        # What is no part of the key, such as where a model lies, is as it is in this run.
+        template = self._template(ref)
+        stage = self.fits[ref.key]
+        return replace(stage, config=template["config"], models=template["models"])
+
+    def _template(self, ref: ModelRef) -> Mapping[str, Any]:
+        return self._templates[int(ref.details.get("supervisor", 0))]
 
     def _labels(self, ref: ModelRef, data: Dataset) -> Stage:
-        template = self._templates[int(ref.details.get("supervisor", 0))]
+        template = self._template(ref)
         key, inputs = self._rows(data, None, None, None)
         name = f"{self._name}/member {ref.details.get('index', 0)}/label {data.name}"
         stage = Stage(
