@@ -107,6 +107,10 @@ class PathInMetaConfig(ComponentConfig):
     path: InputPath
 
 
+class PastingConfig(ComponentConfig):
+    members: int = Field(3, ge=1)
+
+
 class NothingConfig(ComponentConfig):
     """No setting."""
 
@@ -117,11 +121,15 @@ _BASES = {
         EvaluatorConfig,
         ("LastRow", "OutOfBounds", "TwoClassesOnly", "ScoresAbstained", "NoReason", "Sums"),
     ),
+    "ensemblers": (
+        PastingConfig,
+        ("UnseededPasting", "SampleBySize", "NoMembers", "NeedsVal", "Impatient", "Moody"),
+    ),
     "nothing": (
         NothingConfig,
         (
-            "NoiseByPosition", "Careless", "NoGold", "OneClass", "OneJob", "NoMembers", "Rewrites", "TellsGold", "CutsGroups", "NumberedIds", "Raises",
-            "Reseeds", "Pasting", "UnseededPasting",
+            "NoiseByPosition", "Careless", "NoGold", "OneClass", "OneJob", "Rewrites", "TellsGold", "CutsGroups", "NumberedIds", "Raises",
+            "Reseeds",
         ),
     ),
     "fitted": (
