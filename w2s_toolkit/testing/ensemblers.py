@@ -87,6 +87,13 @@ class EnsemblerContract(ComponentContract):
                 f"{len(members.asked)} members, {len(strange)} rows from elsewhere, {ref!r}",
                 "train with members.fit(index, train.take(...)), never on val",
             )
+        requests = {(asked["index"], asked["hash"]) for asked in members.asked}
+        if len({index for index, _ in requests}) < len(requests):
+            breach(
+                "members that differ have numbers of their own",
+                f"{len(requests)} different members have {len({i for i, _ in requests})} numbers",
+                "count helpers and retries on from where the numbers of members end",
+            )
 
     def test_the_same_seed_asks_for_the_same_members(self, bench: Bench) -> None:
         """Samples and weights follow from ``ctx.seed``, so members are found again in the store."""

@@ -123,7 +123,7 @@ _BASES = {
     ),
     "ensemblers": (
         PastingConfig,
-        ("UnseededPasting", "SampleBySize", "NoMembers", "NeedsVal", "Impatient", "Moody"),
+        ("UnseededPasting", "SampleBySize", "NoMembers", "NeedsVal", "OneNumber", "Impatient", "Moody"),
     ),
     "nothing": (
         NothingConfig,

@@ -217,6 +217,12 @@ class NoMembers(Pasting):
         return ModelRef("", details={"seeds": (1, 2)})
 
 
+class OneNumber(Pasting):
+    def build(self, members, train, val, ctx):
+        members.fit(0, train)
+        return super().build(members, train, val, ctx)
+
+
 class NeedsVal(Pasting):
     def build(self, members, train, val, ctx):
         members.predict(members.fit(0, train), val)

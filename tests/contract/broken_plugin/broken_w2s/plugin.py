@@ -85,6 +85,7 @@ def w2s_ensemblers():
         "SampleBySize",
         "NoMembers",
         "NeedsVal",
+        "OneNumber",
         "Impatient",
         "Moody",
     ):
