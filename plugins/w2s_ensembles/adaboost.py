@@ -25,6 +25,7 @@ class _Kept(NamedTuple):
     ref: ModelRef
     turn: Turn
     error: float
+    say: float
     wrong: BoolArray
 
 
@@ -38,7 +39,10 @@ class AdaBoost:
 
     Source: Zhu et al. 2009 (SAMME); for weak supervisors Sang et al. 2024 (arXiv 2402.00667),
     section 3, and EnsemW2S (arXiv 2410.04571). Errors on rows that a round's learner has not seen
-    (``cross_fit``) are ours: a fine-tuned model is right on nearly all rows that it has.
+    (``cross_fit``) are ours: a fine-tuned model is right on nearly all rows that it has. The labels
+    of a fold still reach the weights of the other folds' rows through the helpers of earlier
+    rounds, with the opposite sign, so that errors of later rounds come out too high, and boosting
+    ends early, rather than too low.
     """
 
     def __init__(self, config: AdaBoostConfig) -> None:
@@ -64,7 +68,7 @@ class AdaBoost:
             redraw=config.reweight == "resample",
         )
         kept = self._boost(rounds, truth.gold, train.num_classes, ctx)
-        says = [self._say(one.error, train) for one in kept] or [1.0]
+        says = [one.say for one in kept] or [1.0]
         refs = [one.ref for one in kept] or [rounds.member(Turn(0, 0, _even(len(train))))]
         curve: list[Point] = []
         if val is not None and val_gold is not None:
@@ -102,8 +106,7 @@ class AdaBoost:
             if not found.wrong.any():
                 self._warn_of_perfection(number, ctx)
                 break
-            say = alpha(clamped(found.error, len(gold)), classes, self.config.learning_rate)
-            weights = reweighted(weights, found.wrong, say)
+            weights = reweighted(weights, found.wrong, found.say)
         return kept
 
     def _round(
@@ -116,26 +119,24 @@ class AdaBoost:
             wrong = ~said.silent & (said.probs.argmax(1) != gold)
             error = weighted_error(weights, wrong, ~said.silent)
             if error < 1 - 1 / classes:
-                return _Kept(rounds.member(turn), turn, error, wrong)
+                say = alpha(clamped(error, len(gold)), classes, self.config.learning_rate)
+                return _Kept(rounds.member(turn), turn, error, say, wrong)
         return None
 
-    def _say(self, error: float, train: Dataset) -> float:
-        return alpha(clamped(error, len(train)), train.num_classes, self.config.learning_rate)
-
     def _warn_of_chance(self, number: int, classes: int, ctx: Context) -> None:
-        left = f"{number} rounds are kept" if number else "the first member stays alone"
+        left = f"those before it are kept ({number})" if number else "the first member stays alone"
         ctx.warn(
             "boosting_stopped",
-            f"round {number} was no better than chance (error from {1 - 1 / classes:.2g}) in "
-            f"{self.config.retries + 1} attempts; {left}",
+            f"round {number + 1} of {self.config.rounds} was no better than chance (an error of "
+            f"{1 - 1 / classes:.2g}) in {self.config.retries + 1} attempts; {left}",
         )
 
     def _warn_of_perfection(self, number: int, ctx: Context) -> None:
         seen = "" if self.config.cross_fit else ", as models often are on rows they were trained on"
         ctx.warn(
             "boosting_stopped",
-            f"round {number} is right on every row{seen}; there is nothing left to weigh, and "
-            f"{number + 1} rounds are kept",
+            f"round {number + 1} of {self.config.rounds} is right on every row{seen}; there is "
+            f"nothing left to weigh, and the members so far are kept ({number + 1})",
         )
 
 

@@ -11,6 +11,10 @@ from w2s_toolkit.config import ComponentConfig, ModelName
 Difference = Literal["data", "features", "layers", "seeds", "models"]
 Pick = Literal["one_se", "best"]
 
+_FOLDS = (
+    "Folds by which a round is judged on rows its learner has not seen; 0: on the rows it was trained "
+    "on, of which a fine-tuned model knows nearly all."
+)
 _ALONE = "next: use its supervisor without an ensembler, or ask for 2 or more"
 
 
@@ -89,13 +93,7 @@ class _RoundsConfig(ComponentConfig):
         5, ge=1, le=1000, description="Number of rounds, each of which adds a member."
     )
     learning_rate: float = Field(1.0, gt=0, le=2, description="Shrinkage of each round's step.")
-    cross_fit: int = Field(
-        3,
-        ge=0,
-        le=19,
-        description="Folds by which a round is judged on rows its learner has not seen; 0: on the "
-        "rows it was trained on, of which a fine-tuned model knows nearly all.",
-    )
+    cross_fit: int = Field(3, ge=0, le=19, description=_FOLDS)
     stop: Literal["all", "val"] = Field(
         "all", description="Keep all rounds, or as many as do best on validation data."
     )
@@ -135,3 +133,5 @@ class AdaBoostConfig(_RoundsConfig):
 
 class GradientBoostingConfig(_RoundsConfig):
     """``use: gradient_boosting``."""
+
+    cross_fit: int = Field(0, ge=0, le=19, description=_FOLDS)

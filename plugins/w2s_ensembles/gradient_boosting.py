@@ -25,7 +25,9 @@ class GradientBoosting:
     F_0 is the logarithm of the classes' shares; round t asks for a member h_t fitted to
     y - softmax(F), the negative gradient of the log-loss, and F grows by ``learning_rate`` times
     h_t. With ``cross_fit``, F on the training rows is made of helpers that have not seen them, so
-    that later members are left what earlier ones cannot tell of new rows. ``train_log_loss`` of
+    that later members are left what earlier ones cannot tell of new rows. That is off by default:
+    a member that memorises its targets then adds the noise of a row once a round, where plain
+    boosting leaves it nothing to add. ``train_log_loss`` of
     the reference is that of F on the training rows before each round. The log-loss has a
     curvature of at most 1/2, so with exact members any step up to 2 lowers it.
 

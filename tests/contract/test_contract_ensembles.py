@@ -71,5 +71,10 @@ class TestAdaBoostResampled(NoisyContract):
 class TestGradientBoosting(NoisyContract):
     use = "gradient_boosting"
     classes = 3
-    config = {"rounds": 3, "stop": "val"}
+    config = {"rounds": 3, "stop": "val", "cross_fit": 2}
     bad_configs = [{"rounds": 1}, {"cross_fit": 1}, {"learning_rate": 2.5}]
+
+
+class TestGradientBoostingOnSeenRows(NoisyContract):
+    use = "gradient_boosting"
+    config = {"rounds": 2}
