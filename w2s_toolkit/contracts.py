@@ -193,9 +193,11 @@ class MemberTrainer(Protocol):
 class MemberFactory(Protocol):
     """Handed to an ensembler; every call is a keyed child stage, so 4 members grow to 8 by training 4.
 
-    ``build`` and ``label`` of an ensembler are run again from their beginning whenever something
-    they asked for had to be made first: they should be quick apart from their members, depend on
-    nothing but what they are given, and ask for everything that can be made together at once.
+    Asking comes before training: :meth:`fit` returns at once, and a prediction that is not in the
+    store yet ends the running :meth:`Ensembler.build` or :meth:`Ensembler.label` by an exception of
+    the core, which must be let through. What was asked for is then made side by side, and the
+    method runs again from its beginning. So ask for all that can be asked for together, and leave
+    out of a request whatever does not influence that member, such as the number of members.
     """
 
     def fit(
@@ -208,36 +210,50 @@ class MemberFactory(Protocol):
         target: npt.NDArray[np.float64] | None = None,
         variation: Mapping[str, Any] | None = None,
     ) -> ModelRef:
-        """Ask for member ``index``; it is trained when its labels are asked for.
+        """The promise of a member, at once; nothing is trained yet.
 
         Args:
-            index: seeds the member's training.
-            train: the training split or rows of it, each once.
-            weights: (n,), such as how often a bootstrap drew each row.
-            target: (n, K) any reals, to regress on.
-            token_weights: one float an answer token.
-            variation: ``supervisor`` (which of the phase's), and what the supervisor understands:
-                ``seed``, ``layer``, ``features`` for those of the built-in ones.
+            index: number of the member; no two requests of one ensemble that differ share it.
+            train: the training set that was given, or ``train.take(rows)`` of it.
+            weights: (n,) weight of each row in the loss, from 0. A sample with replacement is the
+                rows drawn at least once, weighted by how often they were drawn.
+            token_weights: for each row, one weight a token of its answer.
+            target: (n, K) real values to regress on: centred logits, squared error. The member
+                still predicts probabilities, the softmax of its outputs, so an output is known up
+                to a constant of its row: log-probability minus the mean of its row.
+            variation: what else differs, JSON-able and understood by the component that is
+                trained: ``seed`` (int); ``layer`` (relative depth in (0, 1] that the head reads);
+                ``features`` (share in (0, 1) of the hidden dimensions that the head sees, drawn
+                by ``seed``); ``supervisor`` (number of the phase's supervisor, modulo how many
+                there are; the core's own, not handed on).
         """
 
     def predict(self, ref: ModelRef, data: Dataset) -> LabelSet:
-        """A member's probabilities on ``data``, in its order."""
+        """A member's probabilities on ``data``, (n, K); waits for the member."""
 
     def predict_all(self, refs: Sequence[ModelRef], data: Dataset) -> list[LabelSet]:
-        """The same for several members, which are trained side by side."""
+        """The same of several members, in their order; waits for all, trained side by side."""
 
 
 @runtime_checkable
 class Ensembler(Protocol):
-    """Owns how members are trained: boosting retrains on reweighted data."""
+    """Owns how members are trained: boosting retrains on reweighted data.
+
+    Both methods are run repeatedly from their beginning (see :class:`MemberFactory`): they must
+    follow from their arguments and ``ctx.seed`` alone, be cheap apart from the members, and never
+    catch exceptions that are not their own.
+    """
 
     def build(
         self, members: MemberFactory, train: Dataset, val: Dataset | None, ctx: Context
     ) -> ModelRef:
-        """Train members and return one reference that labels. ``train`` and ``val`` hold gold."""
+        """Ask for members and return one reference that labels; ``train`` and ``val`` hold gold."""
 
     def label(self, ref: ModelRef, members: MemberFactory, data: Dataset, ctx: Context) -> LabelSet:
-        """Combined labels of a reference that :meth:`build` made."""
+        """Combined labels of a reference that :meth:`build` made. ``data`` is blind.
+
+        A row on which no member has an answer abstains.
+        """
 
 
 @runtime_checkable
