@@ -117,7 +117,6 @@ def apply_stacking(state: Mapping[str, Any], probs: FloatArray, abstain: BoolArr
 def _features(probs: FloatArray, abstain: BoolArray) -> FloatArray:
     """(n, mK) centred log-probabilities, member by member."""
     m, n, k = probs.shape
-    logs = np.where(
-        abstain[:, :, None], 0.0, centred_log(np.where(abstain[:, :, None], 1.0, probs))
-    )
+    said = np.where(abstain[:, :, None], 1.0, probs)  # all alike, which centred are zeros
+    logs = centred_log(said)
     return np.asarray(logs.transpose(1, 0, 2).reshape(n, m * k), dtype=np.float64)

@@ -11,7 +11,8 @@ from learners import NAMES, SklearnMembers, blobs, make_data
 
 from w2s_ensembles.bagging import Bagging
 from w2s_ensembles.config import BaggingConfig
-from w2s_toolkit.data import ModelRef
+from w2s_ensembles.gathered import gather
+from w2s_toolkit.data import Dataset, ModelRef, TaskInfo
 from w2s_toolkit.errors import AlignmentError, DataError, MissingDependencyError
 from w2s_toolkit.testing import tiny_dataset
 from w2s_toolkit.testing.members import TinyMembers, patiently
@@ -167,6 +168,27 @@ def test_classes_in_another_order_are_put_right(train, test_rows, context):
     np.testing.assert_allclose(one.probs, other.probs)
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_columns_are_in_the_order_of_the_ensemble_or_of_the_first_member(named, test_rows):
+    class Turning(SklearnMembers):
+        """Every second member has its columns the other way round."""
+
+        def predict(self, ref, data):
+            labels = super().predict(ref, data)
+            turn = slice(None, None, -1 if self._models[ref.key][0].index % 2 else 1)
+            return replace(labels, probs=labels.probs[:, turn], classes=NAMES[:3][turn])
+
+    plain, members = SklearnMembers(), Turning()
+    rows = test_rows if named else Dataset(test_rows.table, TaskInfo("classification"), "own")
+    refs = [members.fit(index, test_rows) for index in range(2)]
+    expected = plain.predict(plain.fit(0, test_rows), test_rows).probs
+    for classes in ((), NAMES[:3][::-1]):
+        said = gather(members, refs, rows, classes)
+        assert said.classes == (classes or NAMES[:3])
+        for probs in said.probs:
+            np.testing.assert_allclose(probs, expected[:, ::-1] if classes else expected)
+
+
 # --- choices -------------------------------------------------------------------------------------
 
 
@@ -207,6 +229,19 @@ def test_out_of_bag_weights_silence_members_that_know_nothing(train, context):
     weights = ref.details["combine"]["weights"]
     assert min(weights[:2]) > 0.3 and weights[2:] == [0.0, 0.0]
     assert sum(weights) == pytest.approx(1)
+
+
+def test_out_of_bag_weights_are_how_far_recall_on_unseen_rows_exceeds_chance(train, context):
+    members = SklearnMembers(depth=None)  # right on all that they were trained on
+    ref = bagging(members=4, combine="oob").build(members, train, None, context())
+    above = []
+    for raw, asked in zip(ref.details["members"], members.asked, strict=True):
+        unseen = train.take(np.setdiff1d(np.arange(200), train.rows_of(asked.ids)))
+        right = members.predict(ModelRef.from_json(raw), unseen).predicted == unseen.gold
+        above.append(np.mean([right[unseen.gold == k].mean() for k in range(3)]) - 1 / 3)
+    expected = np.array(above) / np.sum(above)
+    np.testing.assert_allclose(ref.details["combine"]["weights"], expected)
+    assert expected.max() - expected.min() > 0.01
 
 
 def test_members_all_at_chance_count_alike_with_a_warning(train, context):

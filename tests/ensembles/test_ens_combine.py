@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from w2s_ensembles.combine import combine
+from w2s_ensembles.logits import EPSILON
 
 RULES = ("mean", "log_odds", "product", "vote")
 rules = pytest.mark.parametrize("rule", RULES)
@@ -123,3 +124,12 @@ def test_nobody_has_a_veto(rule):
     probs = np.stack([certain, *[1 - certain] * 2])
     found = combine(rule, probs).probs[0]
     assert np.all(np.isfinite(found)) and found.argmax() == 1
+
+
+def test_certainty_counts_up_to_the_stated_bound():
+    probs = np.array([[[1.0, 0.0]], [[0.5, 0.5]]])
+    odds = np.sqrt((1 - EPSILON) / EPSILON)
+    assert combine("log_odds", probs).probs[0, 0] == pytest.approx(odds / (1 + odds), rel=1e-9)
+    assert combine("product", probs).probs[0, 1] == pytest.approx(
+        np.sqrt(EPSILON) / (1 + np.sqrt(EPSILON)), rel=1e-9
+    )
