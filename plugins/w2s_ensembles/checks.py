@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from w2s_ensembles.curve import Truth
+from w2s_ensembles.samples import IntArray
 from w2s_toolkit.data import BoolArray, Dataset
 from w2s_toolkit.errors import DataError
 from w2s_toolkit.groups import group_codes
@@ -29,7 +30,7 @@ def truth_of(data: Dataset) -> Truth:
         raise DataError(
             "this ensembler is for tasks with classes, not for generated text",
             where=data.name,
-            next_step="use a classification or preference task",
+            next_step="use a classification or preference task, or use: writers or token_boosting",
         )
     return Truth(data.gold, group_codes(data))
 
@@ -60,7 +61,16 @@ def require_groups(truth: Truth, least: int, why: str, where: str) -> None:
     Raises:
         DataError: see above.
     """
-    number = int(truth.groups.max(initial=-1)) + 1
+    _require(truth.groups, least, why, where)
+
+
+def require_group_count(groups: IntArray, least: int, why: str, data: Dataset) -> None:
+    """As :func:`require_groups`, from group numbers (n,) of ``data``."""
+    _require(groups, least, why, data.name)
+
+
+def _require(groups: IntArray, least: int, why: str, where: str) -> None:
+    number = int(groups.max(initial=-1)) + 1
     if number < least:
         raise DataError(
             f"{why} needs at least {least} groups of rows; there are {number}",
