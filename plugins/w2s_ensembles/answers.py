@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from w2s_ensembles.checks import require_rows
 from w2s_ensembles.curve import Point, standard_error
 from w2s_ensembles.samples import IntArray
 from w2s_toolkit.contracts import MemberFactory, Together
@@ -42,20 +43,13 @@ def tokens_of(scores: LabelSet) -> AnswerTokens:
     return AnswerTokens(wrong, [-row for row in scores.token_log_probs])
 
 
-def writing_truth(data: Dataset | None, setting: str = "", where: str = "") -> IntArray:
+def writing_groups(data: Dataset) -> IntArray:
     """(n,) group numbers of data whose answers are written.
 
     Raises:
-        DataError: there is none, or its answers are classes.
+        DataError: there are no rows, or their answers are classes.
     """
-    if data is None or not len(data):
-        raise DataError(
-            f"{setting} is decided on validation data, and the ensembler was given none"
-            if setting
-            else "an ensemble cannot be built on no rows",
-            where=where,
-            next_step="name a validation split for it" if setting else "give the split more rows",
-        )
+    require_rows(data)
     if data.info.kind != "generation":
         raise DataError(
             "this ensembler is for tasks whose answers are written, not for classes",

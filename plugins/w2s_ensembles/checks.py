@@ -20,12 +20,7 @@ def truth_of(data: Dataset) -> Truth:
     Raises:
         DataError: there are no rows, or no gold classes.
     """
-    if not len(data):
-        raise DataError(
-            "an ensemble cannot be built on no rows",
-            where=data.name,
-            next_step="give the split more rows",
-        )
+    require_rows(data)
     if data.info.kind == "generation":
         raise DataError(
             "this ensembler is for tasks with classes, not for generated text",
@@ -46,13 +41,36 @@ def val_truth(val: Dataset | None, setting: str, where: str) -> Truth:
     Raises:
         DataError: there is none.
     """
+    return truth_of(require_val(val, setting, where))
+
+
+def require_rows(data: Dataset) -> None:
+    """Raise where there is nothing to build on.
+
+    Raises:
+        DataError: see above.
+    """
+    if not len(data):
+        raise DataError(
+            "an ensemble cannot be built on no rows",
+            where=data.name,
+            next_step="give the split more rows",
+        )
+
+
+def require_val(val: Dataset | None, setting: str, where: str) -> Dataset:
+    """The validation data that a setting asks for; arguments as of :func:`val_truth`.
+
+    Raises:
+        DataError: there is none.
+    """
     if val is None or not len(val):
         raise DataError(
             f"{setting} is decided on validation data, and the ensembler was given none",
             where=where,
             next_step="name a validation split for it, or choose a setting that does without",
         )
-    return truth_of(val)
+    return val
 
 
 def require_groups(truth: Truth, least: int, why: str, where: str) -> None:

@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from w2s_ensembles.answers import AnswerTokens, answer_curve, tokens_of, writing_truth
-from w2s_ensembles.checks import require_group_count
+from w2s_ensembles.answers import AnswerTokens, answer_curve, tokens_of, writing_groups
+from w2s_ensembles.checks import require_group_count, require_val
 from w2s_ensembles.config import TokenBoostingConfig
 from w2s_ensembles.curve import choose
 from w2s_ensembles.gathered import from_json, to_json
+from w2s_ensembles.rounds import helper_number
 from w2s_ensembles.samme import (
     clamped,
     initial_token_weights,
@@ -22,10 +23,6 @@ from w2s_ensembles.samme import (
 from w2s_ensembles.samples import IntArray, Use, folds, member_seed, stream
 from w2s_toolkit.contracts import Context, MemberFactory, Together
 from w2s_toolkit.data import BoolArray, Dataset, FloatArray, LabelSet, ModelRef
-
-# Experts are numbered by their round. Helpers and retries are numbered from here on, so that their
-# numbers stay the same whatever the number of rounds, folds and retries in the config.
-_FIRST, _ATTEMPTS, _SLOTS = 1000, 10, 20
 
 
 class _Kept(NamedTuple):
@@ -65,9 +62,9 @@ class TokenBoosting:
             DataError: it is no generation task, there is no validation data to decide on, or there
                 are fewer groups than folds.
         """
-        config, groups = self.config, writing_truth(train)
+        config, groups = self.config, writing_groups(train)
         if config.needs_val:
-            val_groups = writing_truth(val, "stop: val", ctx.stage)
+            val_groups = writing_groups(require_val(val, "stop: val", ctx.stage))
         require_group_count(groups, max(1, config.cross_fit), "boosting with these folds", train)
         kept, before = self._boost(members, train, groups, ctx)
         refs = [one.ref for one in kept] or [_expert(members, train, 0, None, ctx.seed, 0)]
@@ -153,7 +150,7 @@ class _Rounds:
 
     def expert(self, number: int, attempt: int, weights: Sequence[FloatArray]) -> ModelRef:
         """The promise of the expert itself, trained on all rows."""
-        index = _number(number, attempt, 0) if attempt else number
+        index = helper_number(number, attempt, 0) if attempt else number
         return _expert(self._members, self._train, index, weights, self._seed, attempt)
 
     def unseen(self, number: int, attempt: int, weights: Sequence[FloatArray]) -> list[BoolArray]:
@@ -165,7 +162,7 @@ class _Rounds:
         for fold in range(int(self._folds.max()) + 1):
             rows = np.flatnonzero(self._folds != fold)
             own = [weights[row] for row in rows.tolist()]
-            index = _number(number, attempt, fold + 1)
+            index = helper_number(number, attempt, fold + 1)
             part = self._train.take(rows)
             helpers.append(_expert(self._members, part, index, own, self._seed, attempt))
         said: list[AnswerTokens] = [
@@ -195,10 +192,6 @@ def _expert(
 def _error(weights: Sequence[FloatArray], wrong: Sequence[BoolArray]) -> float:
     flat, missed = np.concatenate(weights), np.concatenate(wrong)
     return weighted_error(flat, missed, np.ones(len(flat), dtype=np.bool_))
-
-
-def _number(number: int, attempt: int, slot: int) -> int:
-    return _FIRST + (number * _ATTEMPTS + attempt) * _SLOTS + slot
 
 
 def _together(ref: ModelRef) -> Together:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from w2s_ensembles.answers import answer_curve, writing_truth
+from w2s_ensembles.answers import answer_curve, writing_groups
 from w2s_ensembles.bags import make_bag
-from w2s_ensembles.checks import require_group_count
+from w2s_ensembles.checks import require_group_count, require_val
 from w2s_ensembles.config import WritersConfig
 from w2s_ensembles.curve import choose
 from w2s_ensembles.gathered import from_json, to_json
@@ -43,10 +43,10 @@ class Writers:
         Raises:
             DataError: it is no generation task, or there is no validation data to decide on.
         """
-        config, groups = self.config, writing_truth(train)
+        config, groups = self.config, writing_groups(train)
         if config.needs_val:
             asks = "size: val" if config.size == "val" else f"combine: {config.combine}"
-            val_groups = writing_truth(val, asks, ctx.stage)
+            val_groups = writing_groups(require_val(val, asks, ctx.stage))
         if "data" in config.by:
             require_group_count(groups, 2, "a bootstrap", train)
         bags = [make_bag(config.as_bagging(), groups, i, ctx.seed) for i in range(config.members)]

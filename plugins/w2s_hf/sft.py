@@ -12,20 +12,33 @@ import numpy.typing as npt
 
 from w2s_hf.member import read_variation
 from w2s_hf.sft_config import SftConfig, SftTeacherConfig
-from w2s_hf.writer import (
-    fit_writer,
-    score_together,
-    score_with,
-    write_together,
-    write_with,
-)
+from w2s_hf.writer import fit_writer, mixture, score_with, trained, write_with
 from w2s_toolkit.contracts import Context, Together
 from w2s_toolkit.data import Dataset, LabelSet, ModelRef
 from w2s_toolkit.digest import stage_seed
 from w2s_toolkit.errors import DataError
 
 
-class Sft:
+class _Writer:
+    """What both have in common: writing, and scoring answers."""
+
+    name: str
+    config: SftConfig | SftTeacherConfig
+
+    def label(self, ref: ModelRef | None, data: Dataset, ctx: Context) -> LabelSet:
+        """See :meth:`Student.label`. ``ref`` None: the model as it comes."""
+        model = ctx.model(self.config.model)
+        network = trained(model, ref, ctx)
+        return write_with(self.name, model, self.config, network, data, ctx, ref=ref)
+
+    def score(self, ref: ModelRef | None, data: Dataset, ctx: Context) -> LabelSet:
+        """See :meth:`AnswerScorer.score`."""
+        model = ctx.model(self.config.model)
+        network = trained(model, ref, ctx)
+        return score_with(self.name, model, self.config, network, data, ctx, ref=ref)
+
+
+class Sft(_Writer):
     """Fine-tunes a strong language model on the answers that a weak one wrote.
 
     Source: EnsemW2S (arXiv 2410.04571), section 3; TRL's ``SFTTrainer`` does the training.
@@ -49,16 +62,8 @@ class Sft:
         model, start = ctx.model(self.config.model), None if init is None else ctx.path(init)
         return fit_writer(self.name, model, self.config, pool, labels, ctx, init=start)
 
-    def label(self, ref: ModelRef, data: Dataset, ctx: Context) -> LabelSet:
-        """See :meth:`Student.label`."""
-        return write_with(self.name, ctx.model(self.config.model), self.config, ref, data, ctx)
 
-    def score(self, ref: ModelRef | None, data: Dataset, ctx: Context) -> LabelSet:
-        """See :meth:`AnswerScorer.score`."""
-        return score_with(self.name, ctx.model(self.config.model), self.config, ref, data, ctx)
-
-
-class SftTeacher:
+class SftTeacher(_Writer):
     """A weak teacher that writes: a small language model fine-tuned on gold answers.
 
     Source: EnsemW2S (arXiv 2410.04571), section 3.
@@ -116,24 +121,18 @@ class SftTeacher:
             token_weights=token_weights,
         )
 
-    def label(self, ref: ModelRef | None, data: Dataset, ctx: Context) -> LabelSet:
-        """See :meth:`Supervisor.label`."""
-        return write_with(self.name, ctx.model(self.config.model), self.config, ref, data, ctx)
-
-    def score(self, ref: ModelRef | None, data: Dataset, ctx: Context) -> LabelSet:
-        """See :meth:`AnswerScorer.score`."""
-        return score_with(self.name, ctx.model(self.config.model), self.config, ref, data, ctx)
-
     def label_together(
         self, together: Together, models: Sequence[str], data: Dataset, ctx: Context
     ) -> LabelSet:
         """See :meth:`JointWriter.label_together`."""
         each = [ctx.model(name) for name in models]
-        return write_together(self.name, each, self.config, together, data, ctx)
+        network = mixture(each, together, ctx)
+        return write_with(self.name, each[0], self.config, network, data, ctx)
 
     def score_together(
         self, together: Together, models: Sequence[str], data: Dataset, ctx: Context
     ) -> LabelSet:
         """See :meth:`JointWriter.score_together`."""
         each = [ctx.model(name) for name in models]
-        return score_together(self.name, each, self.config, together, data, ctx)
+        network = mixture(each, together, ctx)
+        return score_with(self.name, each[0], self.config, network, data, ctx)

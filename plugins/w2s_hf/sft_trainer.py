@@ -145,7 +145,6 @@ def train_to_write(
     *,
     weights: Jagged | None = None,
     val: Completions | None = None,
-    adapters: Any = None,
     half: bool = False,
 ) -> tuple[Any, list[dict[str, float | int]]]:
     """Train ``network`` in place to write the answers of ``rows`` after their prompts.
@@ -153,14 +152,14 @@ def train_to_write(
     Goes on from the last whole checkpoint in ``ctx.scratch`` if there is one.
 
     Args:
-        network: a float32 language model on its device, without dropout.
+        network: a float32 language model on its device, without dropout; with adapters around it,
+            they alone are trained.
         weights: one for each answer token.
         val: rows whose likelihood chooses the epoch; None keeps the last.
-        adapters: a ``peft.LoraConfig``; None trains every weight.
         half: compute in bfloat16.
 
     Returns:
-        The network with adapters around it if there are any, and the loss on ``val`` by epoch.
+        The network, and the loss on ``val`` by epoch.
 
     Raises:
         ModelError: the loss is not finite.
@@ -214,7 +213,6 @@ def train_to_write(
             eval_dataset=None if val is None else as_rows(val, None),
             processing_class=tokenizer,
             callbacks=[_Watch(bar, config.checkpoint_seconds)],
-            peft_config=adapters,
         )
         trainer.remove_callback(transformers.PrinterCallback)
         trainer.train(resume_from_checkpoint=_checkpoint(folder))

@@ -5,7 +5,6 @@ Shared by the supervisor and the student ``sft``.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from w2s_hf.adapters import add_lora, merge_lora
 from w2s_hf.answer_scores import score_answers
 from w2s_hf.completions import (
     Completions,
@@ -20,9 +20,8 @@ from w2s_hf.completions import (
     tokenise_pairs,
     tokenise_prompts,
 )
-from w2s_hf.loading import load_language_model
 from w2s_hf.memory import out_of_memory
-from w2s_hf.model import HFModel, weight_bytes
+from w2s_hf.model import HFModel, files_digest, weight_bytes
 from w2s_hf.model_card import model_card
 from w2s_hf.quiet import quiet
 from w2s_hf.sft_config import WritingConfig
@@ -67,11 +66,7 @@ def fit_writer(
     from w2s_hf.sft_trainer import train_to_write
 
     require_generation(data)
-    if model.dtype is torch.float16:
-        raise ModelError(
-            f"model {model.name!r} cannot be trained in float16, which overflows",
-            next_step="set dtype: auto in its entry of models:",
-        )
+    model.require_trainable()
     answers = answers.align(data)
     if answers.texts is None:
         raise DataError(
@@ -91,14 +86,13 @@ def fit_writer(
     tokenizer = model.tokenizer(ctx)
     with out_of_memory(model.name, "micro_batch_size"):
         network, curve = train_to_write(
-            _network(model, init),
+            _network(model, init, ctx.seed),
             tokenizer,
             pairs,
             config,
             ctx,
             weights=weights,
             val=chosen,
-            adapters=_adapters(model),
             half=model.dtype is torch.bfloat16,
         )
         network = _plain(network)
@@ -106,7 +100,7 @@ def fit_writer(
     with quiet():
         network.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-    digest = weights_digest(folder)
+    digest = files_digest(folder.glob("*.safetensors"))
     taught = answers.provenance.get("component") or "gold answers"
     (folder / "README.md").write_text(
         model_card(model, config, taught, len(pairs), int(sum(pairs.lengths))), encoding="utf-8"
@@ -122,24 +116,19 @@ def write_with(
     component: str,
     model: HFModel,
     config: WritingConfig,
-    ref: ModelRef | None,
+    network: Any,
     data: Dataset,
     ctx: Context,
+    *,
+    ref: ModelRef | None = None,
 ) -> LabelSet:
     """Answers to every row of ``data``, with the log-probability of each token written.
 
     Args:
-        ref: what :func:`fit_writer` gave; None for the model as it comes.
+        network: from :func:`trained` or :func:`mixture`; it has the tokens of ``model``.
+        ref: what the network is of; None for the model as it comes and for a mixture.
     """
     require_generation(data)
-    said = _write(trained(model, ref, ctx), model, config, data, ctx)
-    return _labels(component, model, ref, data, **said)
-
-
-def _write(
-    network: Any, model: HFModel, config: WritingConfig, data: Dataset, ctx: Context
-) -> dict[str, Any]:
-    """Texts and the log-probability of each token written."""
     rows = tokenise_prompts(model, config, data, ctx)
     budget = writing_budget(config.label_tokens, model.device.type)
     with out_of_memory(model.name, "label_tokens"), autocast(model.device, model.dtype):
@@ -153,66 +142,35 @@ def _write(
         )
     log_probs, _ = _scores(network, model, rows, ctx, budget, "rate")
     ctx.count("rows", len(data))
-    return {"texts": texts, "token_log_probs": log_probs}
+    return _labels(component, model, ref, data, texts=texts, token_log_probs=log_probs)
 
 
 def score_with(
     component: str,
     model: HFModel,
     config: WritingConfig,
-    ref: ModelRef | None,
+    network: Any,
     data: Dataset,
     ctx: Context,
+    *,
+    ref: ModelRef | None = None,
 ) -> LabelSet:
-    """What the model gives the gold answers of ``data``, see :class:`AnswerScorer`."""
+    """What a network gives the gold answers of ``data``, see :class:`AnswerScorer`.
+
+    ``network`` and ``ref`` are as in :func:`write_with`.
+    """
     require_generation(data)
-    scores = _score(trained(model, ref, ctx), model, config, data, ctx)
-    return _labels(component, model, ref, data, **scores)
-
-
-def _score(
-    network: Any, model: HFModel, config: WritingConfig, data: Dataset, ctx: Context
-) -> dict[str, Any]:
-    """Log-probability of each gold token, and whether it is the most probable one."""
     rows = tokenise_pairs(model, config, data, list(data.gold_texts), ctx)
     budget = writing_budget(config.label_tokens, model.device.type)
     with out_of_memory(model.name, "label_tokens"):
         log_probs, hits = _scores(network, model, rows, ctx, budget, "score")
     ctx.count("rows", len(data))
     ctx.count("prompt_tokens", sum(rows.lengths))
-    return {"token_log_probs": log_probs, "token_hits": hits}
+    return _labels(component, model, ref, data, token_log_probs=log_probs, token_hits=hits)
 
 
-def write_together(
-    component: str,
-    models: Sequence[HFModel],
-    config: WritingConfig,
-    together: Together,
-    data: Dataset,
-    ctx: Context,
-) -> LabelSet:
-    """Answers that several trained models write together; ``models`` are theirs, one each."""
-    require_generation(data)
-    said = _write(_mixture(models, together, ctx), models[0], config, data, ctx)
-    return _labels(component, models[0], None, data, **said)
-
-
-def score_together(
-    component: str,
-    models: Sequence[HFModel],
-    config: WritingConfig,
-    together: Together,
-    data: Dataset,
-    ctx: Context,
-) -> LabelSet:
-    """What several trained models together give the gold answers of ``data``."""
-    require_generation(data)
-    scores = _score(_mixture(models, together, ctx), models[0], config, data, ctx)
-    return _labels(component, models[0], None, data, **scores)
-
-
-def _mixture(models: Sequence[HFModel], together: Together, ctx: Context) -> Any:
-    """The members as one language model.
+def mixture(models: Sequence[HFModel], together: Together, ctx: Context) -> Any:
+    """Several trained models as one that writes; ``models`` are theirs, one each.
 
     Raises:
         DataError: the rule is not known.
@@ -251,13 +209,7 @@ def trained(model: HFModel, ref: ModelRef | None, ctx: Context) -> Any:
     folder = ctx.path(ref)
 
     def build() -> Any:
-        network = load_language_model(
-            folder,
-            model.name,
-            dtype=model.dtype,
-            attention=model.attention,
-            code=model.config.trust_remote_code,
-        )
+        network = model.new_language_model(model.dtype, folder)
         return network.requires_grad_(False).to(model.device)
 
     key = f"hf-writer:{ref.details['weights']}:{model.dtype}:{model.attention}:{model.device}"
@@ -304,37 +256,17 @@ def _weights(
     return Jagged.of(made)
 
 
-def _network(model: HFModel, init: Path | None) -> Any:
-    """A fresh float32 copy, to be trained."""
-    network = load_language_model(
-        init or model.folder,
-        model.name,
-        dtype=torch.float32,
-        attention=model.attention,
-        code=model.config.trust_remote_code,
-    )
+def _network(model: HFModel, init: Path | None, seed: int) -> Any:
+    """A fresh float32 copy, to be trained: all of it, or adapters around it."""
+    network = model.new_language_model(torch.float32, init)
+    if model.config.peft is not None:
+        network = add_lora(network, model.config.peft, seed, "CAUSAL_LM")
     return network.to(model.device)
-
-
-def _adapters(model: HFModel) -> Any:
-    settings = model.config.peft
-    if settings is None:
-        return None
-    import peft
-
-    return peft.LoraConfig(
-        r=settings.r,
-        lora_alpha=settings.alpha,
-        lora_dropout=0.0,
-        target_modules=settings.target_modules or "all-linear",
-        task_type="CAUSAL_LM",
-    )
 
 
 def _plain(network: Any) -> Any:
     """A network without adapters around it and without the trainer's own forward."""
-    with quiet():
-        plain = network.merge_and_unload() if hasattr(network, "merge_and_unload") else network
+    plain = merge_lora(network) if hasattr(network, "merge_and_unload") else network
     vars(plain).pop("forward", None)
     return plain.requires_grad_(False)
 
@@ -355,12 +287,3 @@ def _labels(
         },
         **answers,
     )
-
-
-def weights_digest(folder: Path) -> str:
-    """Hash of every weight file, by name and content."""
-    h = hashlib.sha256()
-    for path in sorted(folder.glob("*.safetensors")):
-        with path.open("rb") as file:
-            h.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
-    return h.hexdigest()

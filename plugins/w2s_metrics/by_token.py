@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from w2s_metrics.accuracy import accuracy, mean_over_seeds
-from w2s_metrics.config import PerplexityConfig, TokenAccuracyConfig
-from w2s_metrics.paired import UNLIKE_ROWS, Hits, draw_two, pair_up
+from w2s_metrics.accuracy import mean_over_seeds
+from w2s_metrics.config import BootstrapConfig
+from w2s_metrics.paired import UNLIKE_ROWS, Hits, Pairs, draw_two, pair_up
 from w2s_metrics.scored import RESAMPLED_APART, IntArray, nothing_there, same_items
 from w2s_metrics.smooth import Influence, difference
 from w2s_metrics.smooth import mean_over_seeds as smooth_mean
@@ -62,7 +63,63 @@ def _tokens(seeds: Sequence[Observation]) -> list[Tokens] | str:
     return found
 
 
-class TokenAccuracy:
+class _ByToken(ABC):
+    """A measure of tokens: how seeds are joined, and what is said where there are none.
+
+    Attributes:
+        name: of its first value.
+        moved: of the value that two runs are compared by.
+    """
+
+    name: ClassVar[str]
+    moved: ClassVar[str]
+
+    def __init__(self, config: BootstrapConfig) -> None:
+        self.config = config
+
+    def evaluate(self, subject: LabelSet, data: Data, ctx: Context) -> Metrics:
+        """All values of one seed; ``n`` is the number of tokens."""
+        return self._measure([Observation(0, data, subject)])
+
+    def aggregate(self, seeds: Sequence[Observation], ctx: Context) -> Metrics:
+        """All values over seeds, and the table ``seeds``."""
+        each = [(s.seed, self._measure([s]).values[self.name]) for s in seeds]
+        rows = [
+            {"seed": seed, self.name: m.value, "low": m.low, "high": m.high, "n": m.n}
+            for seed, m in each
+        ]
+        return Metrics(self._measure(seeds).values, {"seeds": rows})
+
+    def compare(
+        self, first: Sequence[Observation], second: Sequence[Observation], ctx: Context
+    ) -> Metrics:
+        """Difference of the means over seeds, from the same resamples of both."""
+        pairs = pair_up(first, second)
+        if pairs is None:
+            return Metrics({self.moved: Metric(None, reason=UNLIKE_ROWS)})
+        one, two = _tokens(pairs.first), _tokens(pairs.second)
+        if isinstance(one, str) or isinstance(two, str):
+            reason = one if isinstance(one, str) else str(two)
+            return Metrics({self.moved: Metric(None, reason=reason)})
+        return Metrics({self.moved: self.difference([one, two], pairs)})
+
+    def _measure(self, seeds: Sequence[Observation]) -> Metrics:
+        seeds, shared = same_items(seeds)
+        found = _tokens(seeds)
+        if isinstance(found, str):
+            return Metrics({self.name: Metric(None, reason=found)})
+        return Metrics(self.values(found, shared=shared))
+
+    @abstractmethod
+    def values(self, seeds: Sequence[Tokens], *, shared: bool) -> dict[str, Metric]:
+        """All values of at least one seed; ``shared``: of the same rows."""
+
+    @abstractmethod
+    def difference(self, sides: Sequence[Sequence[Tokens]], pairs: Pairs) -> Metric:
+        """Second minus first of :attr:`moved`."""
+
+
+class TokenAccuracy(_ByToken):
     """Share of the tokens of gold answers that are the most probable one, gold tokens before given.
 
     All tokens count alike, whatever answer they belong to; the token that ends an answer counts.
@@ -71,50 +128,23 @@ class TokenAccuracy:
     Source: EnsemW2S (arXiv 2410.04571), section 4.
     """
 
-    def __init__(self, config: TokenAccuracyConfig) -> None:
-        self.config = config
+    name = moved = "token_accuracy"
 
-    def evaluate(self, subject: LabelSet, data: Data, ctx: Context) -> Metrics:
-        """``token_accuracy`` of one seed; ``n`` is the number of tokens."""
-        return self._measure([Observation(0, data, subject)])
+    def values(self, seeds: Sequence[Tokens], *, shared: bool) -> dict[str, Metric]:
+        """``token_accuracy``."""
+        triples = [(t.hits, np.ones_like(t.hits), t.groups) for t in seeds]
+        return {self.name: mean_over_seeds(triples, shared=shared, config=self.config)}
 
-    def aggregate(self, seeds: Sequence[Observation], ctx: Context) -> Metrics:
-        """``token_accuracy`` over seeds, and the table ``seeds``."""
-        each = [(s.seed, self._measure([s]).values["token_accuracy"]) for s in seeds]
-        return Metrics(self._measure(seeds).values, {"seeds": _rows(each, "token_accuracy")})
-
-    def _measure(self, seeds: Sequence[Observation]) -> Metrics:
-        seeds, shared = same_items(seeds)
-        found = _tokens(seeds)
-        if isinstance(found, str):
-            return Metrics({"token_accuracy": Metric(None, reason=found)})
-        if len(found) == 1:
-            tokens = found[0]
-            metric = accuracy(tokens.hits, np.ones_like(tokens.hits), tokens.groups)
-            return Metrics({"token_accuracy": metric})
-        triples = [(t.hits, np.ones_like(t.hits), t.groups) for t in found]
-        metric = mean_over_seeds(triples, shared=shared, config=self.config)
-        return Metrics({"token_accuracy": metric})
-
-    def compare(
-        self, first: Sequence[Observation], second: Sequence[Observation], ctx: Context
-    ) -> Metrics:
-        """Difference of the means over seeds, from the same resamples of both."""
-        pairs = pair_up(first, second)
-        if pairs is None:
-            return Metrics({"token_accuracy": Metric(None, reason=UNLIKE_ROWS)})
-        sides = [_tokens(side) for side in (pairs.first, pairs.second)]
-        if reason := next((s for s in sides if isinstance(s, str)), ""):
-            return Metrics({"token_accuracy": Metric(None, reason=reason)})
+    def difference(self, sides: Sequence[Sequence[Tokens]], pairs: Pairs) -> Metric:
+        """Of ``token_accuracy``."""
         hits = [
             [Hits(t.hits[:, None], np.ones_like(t.hits)[:, None], t.groups) for t in side]
             for side in sides
-            if not isinstance(side, str)
         ]
-        return Metrics({"token_accuracy": draw_two(hits, pairs, self.config).difference(0)})
+        return draw_two(hits, pairs, self.config).difference(0)
 
 
-class Perplexity:
+class Perplexity(_ByToken):
     """How surprised a model is by the gold answers.
 
     - ``answer_nll``: mean negative log-probability of a gold token in nats, gold tokens before it given.
@@ -123,47 +153,24 @@ class Perplexity:
     Comparable only between models that cut the answers into the same tokens.
     """
 
-    def __init__(self, config: PerplexityConfig) -> None:
-        self.config = config
+    name, moved = "perplexity", "answer_nll"
 
-    def evaluate(self, subject: LabelSet, data: Data, ctx: Context) -> Metrics:
-        """Both values of one seed; ``n`` is the number of tokens."""
-        return self._measure([Observation(0, data, subject)])
-
-    def aggregate(self, seeds: Sequence[Observation], ctx: Context) -> Metrics:
-        """Both values over seeds, and the table ``seeds``."""
-        each = [(s.seed, self._measure([s]).values["perplexity"]) for s in seeds]
-        return Metrics(self._measure(seeds).values, {"seeds": _rows(each, "perplexity")})
-
-    def _measure(self, seeds: Sequence[Observation]) -> Metrics:
-        seeds, shared = same_items(seeds)
-        found = _tokens(seeds)
-        if isinstance(found, str):
-            return Metrics({"perplexity": Metric(None, reason=found)})
+    def values(self, seeds: Sequence[Tokens], *, shared: bool) -> dict[str, Metric]:
+        """``perplexity`` and ``answer_nll``."""
         estimate = smooth_mean(
-            [_influence(t) for t in found], shared=shared, config=self.config, bounds=(0, math.inf)
+            [_influence(t) for t in seeds], shared=shared, config=self.config, bounds=(0, math.inf)
         )
-        n = min(len(t.nll) for t in found)
+        n = min(len(t.nll) for t in seeds)
         reason = _NATURAL if shared or len(seeds) == 1 else f"{_NATURAL}; {RESAMPLED_APART}"
         nll = Metric(*estimate, n, reason)
         low, high = (None if end is None else _exp(end) for end in (nll.low, nll.high))
-        perplexity = Metric(_exp(estimate.value), low, high, n, reason)
-        return Metrics({"perplexity": perplexity, "answer_nll": nll})
+        return {"perplexity": Metric(_exp(estimate.value), low, high, n, reason), "answer_nll": nll}
 
-    def compare(
-        self, first: Sequence[Observation], second: Sequence[Observation], ctx: Context
-    ) -> Metrics:
-        """Difference of ``answer_nll``."""
-        pairs = pair_up(first, second)
-        if pairs is None:
-            return Metrics({"answer_nll": Metric(None, reason=UNLIKE_ROWS)})
-        sides = [_tokens(side) for side in (pairs.first, pairs.second)]
-        if reason := next((s for s in sides if isinstance(s, str)), ""):
-            return Metrics({"answer_nll": Metric(None, reason=reason)})
-        influences = [[_influence(t) for t in s] for s in sides if not isinstance(s, str)]
+    def difference(self, sides: Sequence[Sequence[Tokens]], pairs: Pairs) -> Metric:
+        """Of ``answer_nll``."""
+        influences = [[_influence(t) for t in side] for side in sides]
         found = difference(influences, paired=pairs.paired, shared=pairs.shared, config=self.config)
-        n = min(len(t.nll) for s in sides if not isinstance(s, str) for t in s)
-        return Metrics({"answer_nll": Metric(*found, n, _NATURAL)})
+        return Metric(*found, min(len(t.nll) for side in sides for t in side), _NATURAL)
 
 
 def _influence(tokens: Tokens) -> Influence:
@@ -175,9 +182,3 @@ def _influence(tokens: Tokens) -> Influence:
 def _exp(value: float) -> float:
     """The exponential, as large as a float can be where it would be larger."""
     return math.exp(min(value, 700.0))
-
-
-def _rows(each: Sequence[tuple[int, Metric]], name: str) -> list[dict[str, Any]]:
-    return [
-        {"seed": seed, name: m.value, "low": m.low, "high": m.high, "n": m.n} for seed, m in each
-    ]

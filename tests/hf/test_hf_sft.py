@@ -232,6 +232,13 @@ def test_adapters_are_merged(make_ctx, folders):
     assert not any("lora" in name for name in names)
 
 
+def test_adapters_for_no_layer_are_explained(make_ctx, folders):
+    settings = LoraSettings(target_modules=["nowhere"])
+    ctx = make_ctx(adapted=HFModelConfig(id=str(folders["llama"]), peft=settings))
+    with pytest.raises(ModelError, match="adapters cannot be added"):
+        taught(make_ctx, "adapted", questions(8), ctx=ctx)
+
+
 def test_the_global_generator_is_left_as_it_was(make_ctx):
     torch.manual_seed(5)
     expected = torch.rand(3)
