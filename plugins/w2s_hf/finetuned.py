@@ -84,6 +84,7 @@ class Finetuned:
             val=val if target is None else None,
             targets=target,
             variation=varied,
+            lend=True,
         )
 
     def label(self, ref: ModelRef | None, data: Dataset, ctx: Context) -> LabelSet:

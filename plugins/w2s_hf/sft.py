@@ -28,14 +28,14 @@ class _Writer:
     def label(self, ref: ModelRef | None, data: Dataset, ctx: Context) -> LabelSet:
         """See :meth:`Student.label`. ``ref`` None: the model as it comes."""
         model = ctx.model(self.config.model)
-        network = trained(model, ref, ctx)
-        return write_with(self.name, model, self.config, network, data, ctx, ref=ref)
+        with trained([model], [ref], ctx) as (network,):
+            return write_with(self.name, model, self.config, network, data, ctx, ref=ref)
 
     def score(self, ref: ModelRef | None, data: Dataset, ctx: Context) -> LabelSet:
         """See :meth:`AnswerScorer.score`."""
         model = ctx.model(self.config.model)
-        network = trained(model, ref, ctx)
-        return score_with(self.name, model, self.config, network, data, ctx, ref=ref)
+        with trained([model], [ref], ctx) as (network,):
+            return score_with(self.name, model, self.config, network, data, ctx, ref=ref)
 
 
 class Sft(_Writer):
@@ -119,6 +119,7 @@ class SftTeacher(_Writer):
             ctx,
             val=val,
             token_weights=token_weights,
+            lend=True,
         )
 
     def label_together(
@@ -126,13 +127,13 @@ class SftTeacher(_Writer):
     ) -> LabelSet:
         """See :meth:`JointWriter.label_together`."""
         each = [ctx.model(name) for name in models]
-        network = mixture(each, together, ctx)
-        return write_with(self.name, each[0], self.config, network, data, ctx)
+        with mixture(each, together, ctx) as network:
+            return write_with(self.name, each[0], self.config, network, data, ctx)
 
     def score_together(
         self, together: Together, models: Sequence[str], data: Dataset, ctx: Context
     ) -> LabelSet:
         """See :meth:`JointWriter.score_together`."""
         each = [ctx.model(name) for name in models]
-        network = mixture(each, together, ctx)
-        return score_with(self.name, each[0], self.config, network, data, ctx)
+        with mixture(each, together, ctx) as network:
+            return score_with(self.name, each[0], self.config, network, data, ctx)
