@@ -214,7 +214,8 @@ def mixture(models: Sequence[HFModel], together: Together, ctx: Context) -> Iter
                 next_step="combine whole answers (writers with combine: vote), or use one tokenizer",
             )
     with trained(models, together.refs, ctx) as members:
-        yield Mixture(members, list(together.weights), together.rule)  # type: ignore[arg-type]
+        weights, rule = list(together.weights), together.rule
+        yield Mixture(members, weights, rule, together.sharpness)  # type: ignore[arg-type]
 
 
 def _vocabulary(model: HFModel, ctx: Context) -> dict[str, int]:
