@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_hf.member import read_variation
+from w2s_hf.noise import noisy_gold
 from w2s_hf.sft_config import SftConfig, SftTeacherConfig
 from w2s_hf.writer import fit_writer, mixture, score_with, trained, write_with
 from w2s_toolkit.contracts import Context, Together
@@ -70,6 +71,7 @@ class SftTeacher(_Writer):
     """
 
     name = "supervisors/sft"
+    config: SftTeacherConfig
 
     def __init__(self, config: SftTeacherConfig) -> None:
         self.config = config
@@ -84,7 +86,7 @@ class SftTeacher(_Writer):
                 where=ctx.stage,
                 next_step="name a split with gold answers in train_on",
             )
-        model, gold = ctx.model(self.config.model), LabelSet.of_gold(train)
+        model, gold = ctx.model(self.config.model), noisy_gold(train, self.config.noise, ctx.seed)
         return fit_writer(self.name, model, self.config, train, gold, ctx, val=val)
 
     def fit_member(
@@ -109,7 +111,7 @@ class SftTeacher(_Writer):
         if varied.seed is not None:
             ctx = copy.copy(ctx)
             ctx.seed = stage_seed(ctx.seed, "variation", str(varied.seed))
-        gold = LabelSet.of_gold(train)
+        gold = noisy_gold(train, self.config.noise, ctx.seed)
         return fit_writer(
             self.name,
             ctx.model(self.config.model),
