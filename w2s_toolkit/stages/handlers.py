@@ -394,7 +394,7 @@ def _given(value: Any, wanted: type[T], method: str) -> T:
         return value
     raise DataError(
         f"{method}() gave {type(value).__name__}, not a {wanted.__name__}",
-        next_step=f"contracts.py says what {method}() returns",
+        next_step=f"w2s_toolkit/contracts/ says what {method}() returns",
     )
 
 

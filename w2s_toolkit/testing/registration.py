@@ -78,7 +78,7 @@ class RegistrationContract(Subject):
             breach(
                 f"a {singular(self.kind)} has the methods of contracts.{self.protocol.__name__}",
                 f"{type(instance).__name__} has no {', '.join(missing)}",
-                "see w2s_toolkit/contracts.py for their arguments",
+                "see w2s_toolkit/contracts/ for their arguments",
             )
 
     def test_nothing_heavy_is_imported_before_it_runs(self, bench: Bench) -> None:
