@@ -364,7 +364,6 @@ phases:
     [
         "{use: writers, members: 2, by: [seeds], combine: rescore}",
         "{use: token_boosting, rounds: 2, cross_fit: 2, choose_on: val, stop: val}",
-        "{use: writers, members: 2, by: [seeds], combine: learned, choose_on: val}",
     ],
 )
 def test_a_recipe_of_writers_runs(ensemble, recipe, w2s):
