@@ -27,6 +27,11 @@ class LabModelConfig(HFModelConfig):
 
     def check(self) -> list[str]:
         """The package's files may be missing."""
+        if not (folder(self.id) / "config.json").is_file():
+            return [
+                f"id: the files of {self.id} are not in {folder(self.id)}; next: install "
+                "w2s-toolkit again, or make them with python -m w2s_lab.pretrain"
+            ]
         return self.as_hf().check()
 
     def key_parts(self, digest: Digest) -> dict[str, Any]:
@@ -58,10 +63,10 @@ class LabTaskConfig(ComponentConfig):
         description="Splits drawn from the easier half of the difficulties, all others from the "
         "harder half; null mixes them.",
     )
-    passage: Literal["none", "true", "false", "shuffled"] = Field(
+    passage: Literal["none", "right", "wrong", "shuffled"] = Field(
         "none",
         description="Background that precedes each text: what its hard words mean (what is known "
-        "of the thing); false says the opposite, shuffled is another row's.",
+        "of the thing): right, the opposite of it (wrong), or another row's (shuffled).",
     )
 
     def check(self) -> list[str]:

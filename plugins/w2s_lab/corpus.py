@@ -3,33 +3,64 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import count
 
 from w2s_lab.documents import KINDS_OF_DOCUMENT
 from w2s_lab.draws import Draws
 from w2s_lab.world import SEED, the_world
 
-LESSONS = 15_000
+LESSONS = 20_000
 """Documents at the beginning, all of which are about copying and reading. A model that has learnt to
 look things up in a text early does so ever after; where such documents came only among others, it
 depended on chance whether a model of this size found it worth while."""
 
-LESSON_KINDS = ("reading", "reading_chat", "roll", "retelling")
+LESSON_SHARES = {
+    "reading": 0.25,
+    "reading_chat": 0.4,
+    "roll": 0.1,
+    "retelling": 0.05,
+    "whole_retelling": 0.2,
+}
+"""Kinds of documents in the lessons and their shares. Whole texts are copied too: a model that has only
+copied names fills in the common words of a sentence by habit."""
+
+EXERCISES = {"whole_retelling": 0.2, "argument": 0.5, "anything": 0.3}
+"""What is read at the end, and its shares: quoting a text word for word takes more practice than the
+corpus holds."""
 
 
 def document(number: int, seed: int = SEED) -> str:
     """The document of this number."""
     draw = Draws("corpus", seed, number)
-    names = LESSON_KINDS if number < LESSONS else tuple(KINDS_OF_DOCUMENT)
-    kinds = [KINDS_OF_DOCUMENT[name] for name in names]
-    write, _ = draw.weighted(kinds, [share for _, share in kinds])
-    return write(the_world(seed), draw)
+    name = _pick(draw, LESSON_SHARES) if number < LESSONS else _anything(draw)
+    return KINDS_OF_DOCUMENT[name][0](the_world(seed), draw)
+
+
+def _pick(draw: Draws, shares: Mapping[str, float]) -> str:
+    return draw.weighted(list(shares), list(shares.values()))
+
+
+def _anything(draw: Draws) -> str:
+    return _pick(draw, {name: share for name, (_, share) in KINDS_OF_DOCUMENT.items()})
 
 
 def documents(seed: int = SEED, start: int = 0) -> Iterator[str]:
     """All documents from ``start`` on."""
     return (document(number, seed) for number in count(start))
+
+
+def exercise(number: int, seed: int = SEED) -> str:
+    """The document of this number among those that are read at the end."""
+    draw = Draws("exercise", seed, number)
+    name = _pick(draw, EXERCISES)
+    name = _anything(draw) if name == "anything" else name
+    return KINDS_OF_DOCUMENT[name][0](the_world(seed), draw)
+
+
+def exercises(seed: int = SEED, start: int = 0) -> Iterator[str]:
+    """All exercises from ``start`` on."""
+    return (exercise(number, seed) for number in count(start))
 
 
 def digest(many: int, seed: int = SEED, start: int = 0) -> str:

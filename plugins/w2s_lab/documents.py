@@ -194,6 +194,13 @@ def _retelling(world: World, draw: Draws) -> str:
     return f"{text} {draw.pick(world.people)} {reads}: {quotes}"
 
 
+def _whole_retelling(world: World, draw: Draws) -> str:
+    """Somebody who remembers a whole text word for word."""
+    text, _ = any_text(world, draw)
+    reads = draw.pick(("remembers", "repeats", "reads aloud", "writes down"))
+    return f"{text} {draw.pick(world.people)} {reads}: {OPEN_QUOTE}{text}{CLOSE_QUOTE}"
+
+
 def _roll(world: World, draw: Draws) -> str:
     """A list that is read out twice."""
     kind = draw.below(3)
@@ -229,20 +236,21 @@ def _argument(world: World, draw: Draws) -> str:
 
 
 KINDS_OF_DOCUMENT: Mapping[str, tuple[Callable[[World, Draws], str], float]] = {
-    "review": (_review, 0.15),
-    "report": (_report, 0.13),
-    "description": (_description, 0.12),
+    "review": (_review, 0.13),
+    "report": (_report, 0.12),
+    "description": (_description, 0.11),
     "glossary": (_glossary, 0.05),
     "talk": (_talk, 0.03),
     "retelling": (_retelling, 0.03),
+    "whole_retelling": (_whole_retelling, 0.03),
     "roll": (_roll, 0.03),
-    "reading": (_reading, 0.07),
+    "reading": (_reading, 0.06),
     "reading_chat": (_reading_chat, 0.11),
     "yes_or_no": (_yes_or_no, 0.02),
     "fact_chat": (_fact_chat, 0.07),
     "background_chat": (_background_chat, 0.04),
     "meaning_chat": (_meaning_chat, 0.06),
     "explain_chat": (_explain_chat, 0.04),
-    "argument": (_argument, 0.05),
+    "argument": (_argument, 0.07),
 }
 """Each kind of document and its share of all documents."""

@@ -53,8 +53,8 @@ class Member:
 MEMBERS = {
     member.name: member
     for member in (
-        Member("lab-xs", 32, 2, 1, 88, 4_000_000, 1e-2),
-        Member("lab-s", 64, 3, 2, 176, 6_000_000, 1e-2),
+        Member("lab-xs", 32, 2, 1, 88, 6_000_000, 1e-2),
+        Member("lab-s", 64, 3, 2, 176, 8_000_000, 1e-2),
         Member("lab-m", 128, 4, 4, 352, 10_000_000, 6e-3),
         Member("lab-l", 256, 4, 8, 704, 14_000_000, 4e-3),
     )

@@ -1,7 +1,7 @@
 """Makes the family from nothing: ``python -m w2s_lab.pretrain``.
 
-Writes one folder a model under ``--out``. Interrupted, it goes on where the last checkpoint was
-written. Reads nothing but the seed.
+Writes one folder a model under ``--out``, with its card. Interrupted, it goes on where the last
+checkpoint was written. Reads nothing but the seed.
 """
 
 from __future__ import annotations
@@ -10,26 +10,41 @@ import argparse
 import hashlib
 import json
 import math
+import os
+import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from w2s_toolkit.threads import calm_openmp
+
+os.environ.update(calm_openmp(os.environ))  # read when torch loads OpenMP
 import torch
 
 from w2s_hf.checkpoint import Checkpoints
 from w2s_lab import tokenizer as tokenizers
+from w2s_lab.card import write_card
 from w2s_lab.corpus import LESSONS, documents
 from w2s_lab.family import MEMBERS, Member
 from w2s_lab.muon import Muon
+from w2s_lab.probes import examine
 from w2s_lab.reading import Library, cuts, library, padded
-from w2s_lab.world import SEED
+from w2s_lab.world import SEED, the_world
 
 BATCH_TOKENS = 2048
 """Tokens of a step, padding included."""
 
 WARMUP = 0.02
+
+EXERCISE_SHARE = 0.1
+"""Tokens of exercises, as a share of those of the corpus."""
+
+EXERCISE_LR = 0.3
+"""Highest learning rate of the exercises, as a share of that of the corpus."""
+
 TOKENIZER_DOCUMENTS = 30_000
 
 
@@ -42,6 +57,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--tokens", type=int, help="read this many instead of each model's own")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, help="of the processor; all by default")
+    parser.add_argument("--no-probes", action="store_true", help="leave probes and cards out")
     parser.add_argument("--save-every", type=float, default=60, help="seconds between checkpoints")
     args = parser.parse_args(argv)
     if args.threads:
@@ -53,9 +69,18 @@ def main(argv: list[str] | None = None) -> None:
         members = [replace(member, tokens=args.tokens) for member in members]
     version = hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()[:16]
     for member in members:
-        books = library(args.out, tokenizer, member.tokens, args.seed, version)
+        tokens = {"corpus": member.tokens, "exercises": int(member.tokens * EXERCISE_SHARE)}
+        shelves = {
+            name: library(args.out, tokenizer, many, args.seed, version, name)
+            for name, many in tokens.items()
+        }
         out = args.out / member.name
-        pretrain(member, books, tokenizer, out, args.seed, args.device, args.save_every)
+        made = pretrain(member, shelves, tokenizer, out, args.seed, args.device, args.save_every)
+        known_world = args.seed == SEED  # the probes ask about the world of the shipped models
+        if known_world and not args.no_probes and not (out / "card.json").is_file():
+            print(f"{member.name}  probes", flush=True)
+            write_card(out, member, made, examine(out))
+        print(f"{member.name}  is in {out}", flush=True)
 
 
 def the_tokenizer(out: Path, seed: int) -> Any:
@@ -72,17 +97,68 @@ def the_tokenizer(out: Path, seed: int) -> Any:
 
 def pretrain(
     member: Member,
-    books: Library,
+    shelves: Mapping[str, Library],
     tokenizer: Any,
     folder: Path,
     seed: int,
     device: str,
     save_every: float,
 ) -> dict[str, Any]:
-    """Train one model on the beginning of the corpus and save it as half-precision safetensors.
+    """Let one model read the corpus, then the exercises; save it as half-precision safetensors.
+
+    Each course begins with what the one before saved, and leaves a folder of its own.
+
+    Args:
+        shelves: courses in their order, and what is read in each.
 
     Returns:
-        Losses by tokens read, and how fast it went.
+        ``world``, ``tokenizer`` (digests), ``parameters``, and by course what :func:`study` gave.
+        ``loss.json`` holds the same.
+    """
+    done = folder / "loss.json"
+    if done.is_file():
+        return dict(json.loads(done.read_text()))
+    start: Path | None = None
+    courses = {}
+    for name, books in shelves.items():
+        courses[name] = study(
+            member, name, books, tokenizer, start, folder / name, seed, device, save_every
+        )
+        start = folder / name
+    assert start is not None, "there is something to read"
+    for path in start.iterdir():
+        if path.name != done.name:
+            shutil.copy2(path, folder / path.name)
+    result = {
+        "world": the_world(seed).digest(),
+        "tokenizer": hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest(),
+        "parameters": courses["corpus"].pop("parameters"),
+        "courses": courses,
+    }
+    done.write_text(json.dumps(result) + "\n")
+    return result
+
+
+def study(
+    member: Member,
+    name: str,
+    books: Library,
+    tokenizer: Any,
+    start: Path | None,
+    folder: Path,
+    seed: int,
+    device: str,
+    save_every: float,
+) -> dict[str, Any]:
+    """One course: every document of ``books`` once.
+
+    Args:
+        start: folder of the model as the course before left it; None begins with random weights.
+        folder: where the model is saved.
+
+    Returns:
+        ``digest`` (SHA-256 of the tokens as 16-bit numbers), ``documents``, ``tokens``, ``steps``,
+        ``losses`` by steps in nats a token.
     """
     from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 
@@ -95,20 +171,25 @@ def pretrain(
         "eos_token_id": tokenizer.eos_token_id,
         "pad_token_id": tokenizer.pad_token_id,
     }
-    model: Any = LlamaForCausalLM(LlamaConfig(**member.config(), **special)).to(device)
-    optimizers = _optimizers(model, member)
+    model: Any = (
+        LlamaForCausalLM(LlamaConfig(**member.config(), **special))
+        if start is None
+        else LlamaForCausalLM.from_pretrained(start, dtype=torch.float32)
+    )
+    model.to(device)
+    optimizers = _optimizers(model, member.lr * (1.0 if start is None else EXERCISE_LR))
     pad = tokenizer.pad_token_id
     order, starts = cuts(books.lengths, BATCH_TOKENS, seed), books.starts()
     steps = len(order)
     step, losses = 0, list[tuple[int, float]]()
     identity = {"member": asdict(member), "seed": seed, "documents": len(books.lengths)}
-    checkpoints = Checkpoints(folder, identity, every=save_every, note=print)
+    checkpoints = Checkpoints(folder, {**identity, "course": name}, every=save_every, note=print)
     if (state := checkpoints.load()) is not None:
         model.load_state_dict(state["model"])
         for optimizer, its in zip(optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(its)
         step, losses = state["step"], [tuple(pair) for pair in state["losses"]]
-        print(f"{member.name}  goes on at step {step}", flush=True)
+        print(f"{member.name}  {name}  goes on at step {step}", flush=True)
     half = device != "cpu" or _fast_bfloat16()
     began, first = time.monotonic(), step
     recent = torch.zeros((), device=device)
@@ -134,7 +215,7 @@ def pretrain(
             recent.zero_()
             each = (time.monotonic() - began) / (step - first)
             print(
-                f"{member.name}  {step}/{steps} steps  loss {losses[-1][1]:.3f}  "
+                f"{member.name}  {name}  {step}/{steps} steps  loss {losses[-1][1]:.3f}  "
                 f"{len(books.flat) / steps / each:,.0f} tokens/s  {(steps - step) * each:.0f} s left",
                 flush=True,
             )
@@ -151,8 +232,9 @@ def pretrain(
     model.half().save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     result = {
-        "tokens": len(books.flat),
+        "digest": hashlib.sha256(books.flat.astype("<u2").tobytes()).hexdigest(),
         "documents": len(books.lengths),
+        "tokens": len(books.flat),
         "steps": steps,
         "parameters": sum(p.numel() for p in model.parameters()),
         "losses": losses,
@@ -162,14 +244,14 @@ def pretrain(
     return result
 
 
-def _optimizers(model: Any, member: Member) -> list[torch.optim.Optimizer]:
+def _optimizers(model: Any, lr: float) -> list[torch.optim.Optimizer]:
     """Muon for the matrices of the blocks; AdamW for embeddings and norms."""
     inner = [p for n, p in model.named_parameters() if p.dim() == 2 and "embed" not in n]
     ids = {id(p) for p in inner}
     rest = [p for p in model.parameters() if id(p) not in ids]
     made: list[torch.optim.Optimizer] = [
-        Muon(inner, lr=member.lr),
-        torch.optim.AdamW(rest, lr=member.lr, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
+        Muon(inner, lr=lr),
+        torch.optim.AdamW(rest, lr=lr, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
     ]
     for optimizer in made:
         for group in optimizer.param_groups:

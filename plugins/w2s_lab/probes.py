@@ -16,11 +16,11 @@ import torch
 from w2s_lab import facts
 from w2s_lab.arguments import claim, evidence_for
 from w2s_lab.chat import CLOSE_QUOTE, OPEN_QUOTE
-from w2s_lab.documents import ABOUT_WORD, ARGUE, any_text
+from w2s_lab.documents import ABOUT_THING, ABOUT_WORD, ARGUE, any_text
 from w2s_lab.draws import Draws
 from w2s_lab.lexicon import PLAIN, TIERS, Word, senses_of
 from w2s_lab.texts import Text, report, review
-from w2s_lab.world import ATTRIBUTES, SEED, THINGS, Thing, World, the_world
+from w2s_lab.world import ATTRIBUTES, COLORS, KINDS, SCENTS, SEED, THINGS, Thing, World, the_world
 
 Figures = dict[str, float]
 
@@ -137,6 +137,40 @@ def recall(reader: Reader, seed: int = 0, rows: int = 200) -> Figures:
     return found
 
 
+def background(reader: Reader, seed: int = 0, rows: int = 100) -> Figures:
+    """Share of what is told of a thing that is true, by its rarity, when asked for background.
+
+    A reply that tells nothing counts as one false statement.
+    """
+    world = the_world(SEED)
+    found: Figures = {}
+    for tier in THINGS:
+        draw = Draws("background", seed, tier)
+        things = [draw.pick(world.things[tier]) for _ in range(rows)]
+        said = reader.answers([draw.pick(ABOUT_THING).format(x=t.name) for t in things], most=90)
+        true = told = 0
+        for reply, thing in zip(said, things, strict=True):
+            stated = statements(world, reply)
+            told += max(1, len(stated))
+            true += sum(thing.facts[attribute] == value for attribute, value in stated)
+        found[str(tier)] = true / told
+    return found
+
+
+def statements(world: World, text: str) -> list[tuple[str, str]]:
+    """Attributes and their values that a text on one thing mentions, in no order."""
+    known = {
+        "kind": [kind for kinds in KINDS.values() for kind in kinds],
+        "color": COLORS,
+        "scent": SCENTS,
+        "place": world.places,
+        "keeper": world.people,
+    }
+    words = re.findall(r"\w+", text.lower())
+    found = {(a, v) for a, values in known.items() for v in values if v.lower() in words}
+    return sorted(found | {("price", price) for price in re.findall(r"(\d+) coins", text)})
+
+
 def meanings(reader: Reader, field: str, seed: int = 0, rows: int = 100) -> Figures:
     """Share of explanations of a word that give its sense and no other, by rarity of the word."""
     world = the_world(SEED)
@@ -236,6 +270,7 @@ def examine(folder: Path, seed: int = 0) -> dict[str, Figures]:
     found |= {f"meaning_{field}": meanings(reader, field, seed) for field in PLAIN}
     return found | {
         "recall": recall(reader, seed),
+        "background": background(reader, seed),
         "reading": reading(reader, seed),
         "quoting": quoting(reader, seed),
     }

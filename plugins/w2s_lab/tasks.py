@@ -86,15 +86,15 @@ class LabTask(ABC):
         return Row(
             f"Background: {shown}\n{prompt}" if shown else prompt,
             group=f"{self.name}/{self.config.rows_seed}/{difficulty}/{number}",
-            meta={"difficulty": difficulty, "passage": passages["true"]},
+            meta={"difficulty": difficulty, "passage": passages["right"]},
             **rest,
         )
 
     def passages(self, words: list[Word], others: list[Word], key: object) -> dict[str, str]:
         """What ``words`` mean, the opposite, and what another row's words mean."""
         return {
-            "true": self.explain(words, key),
-            "false": self.explain(words, key, lie=True),
+            "right": self.explain(words, key),
+            "wrong": self.explain(words, key, lie=True),
             "shuffled": self.explain(others, key),
         }
 
@@ -257,8 +257,8 @@ class LabAnswer(LabTask):
         wrong = self.world.mistaken(draw, thing)
         other = draw.pick([t for t in known if t is not thing])
         passages = {
-            "true": facts.description(draw, thing),
-            "false": facts.description(draw, wrong),
+            "right": facts.description(draw, thing),
+            "wrong": facts.description(draw, wrong),
             "shuffled": facts.description(draw, other),
         }
         label = {"scent": "smell", "place": "home"}.get(attribute, attribute)
@@ -273,8 +273,8 @@ class LabAnswer(LabTask):
     def _long(self, draw: Draws, number: int, difficulty: int) -> Row:
         things = draw.sample(self.world.things[difficulty], self.things)
         passages = {
-            "true": " ".join(facts.description(draw, thing) for thing in things),
-            "false": " ".join(
+            "right": " ".join(facts.description(draw, thing) for thing in things),
+            "wrong": " ".join(
                 facts.description(draw, self.world.mistaken(draw, t)) for t in things
             ),
             "shuffled": " ".join(

@@ -93,10 +93,10 @@ def test_the_library_is_the_same_however_often_it_was_interrupted(
     assert whole.lengths.sum() == len(whole.flat)
 
 
-def _pretrain(out: Path, *more: str) -> subprocess.Popen[str]:
+def _pretrain(out: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "w2s_lab.pretrain", "--out", str(out), "--models", "lab-xs"]
     return subprocess.Popen(
-        [*command, "--tokens", "160000", "--threads", "1", "--save-every", "0", *more],
+        [*command, "--tokens", "160000", "--threads", "1", "--save-every", "0", "--no-probes"],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -110,7 +110,7 @@ def test_pretraining_goes_on_after_a_kill_and_ends_in_the_same_weights(tmp_path:
     out, _ = undisturbed.communicate(timeout=200)
     assert undisturbed.returncode == 0, out
     killed = _pretrain(tmp_path / "b")
-    checkpoint = tmp_path / "b" / "lab-xs" / "checkpoint.pt"
+    checkpoint = tmp_path / "b" / "lab-xs" / "corpus" / "checkpoint.pt"
     until = time.monotonic() + 200
     while not checkpoint.exists() and time.monotonic() < until:
         time.sleep(0.02)
@@ -128,7 +128,10 @@ def test_pretraining_goes_on_after_a_kill_and_ends_in_the_same_weights(tmp_path:
         for n in "ab"
     ]
     assert weights[0] == weights[1]
-    curve = json.loads((tmp_path / "b" / "lab-xs" / "loss.json").read_text())["losses"]
+    courses = json.loads((tmp_path / "b" / "lab-xs" / "loss.json").read_text())["courses"]
+    assert list(courses) == ["corpus", "exercises"]
+    curve = courses["corpus"]["losses"]
     assert curve[0][1] > curve[-1][1] + 1
+    assert 14_000 < courses["exercises"]["tokens"] <= 16_000
     opened = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "a" / "lab-xs")
     assert opened.num_parameters() < 70_000

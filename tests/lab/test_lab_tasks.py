@@ -81,7 +81,7 @@ def test_easy_splits_hold_easy_rows_and_all_others_hard_ones(name: str) -> None:
 @pytest.mark.parametrize("name", TASKS)
 def test_passages_come_first_and_change_nothing_else(name: str) -> None:
     plain = rows_of(name)["lab"]
-    for passage in ("true", "false", "shuffled"):
+    for passage in ("right", "wrong", "shuffled"):
         with_it = rows_of(name, passage=passage)["lab"]
         shown = 0
         for before, after in zip(plain, with_it, strict=True):
@@ -93,7 +93,7 @@ def test_passages_come_first_and_change_nothing_else(name: str) -> None:
 
 def test_a_true_passage_explains_and_a_false_one_misleads() -> None:
     lexicon = the_world().lexicon
-    for passage, right in (("true", True), ("false", False)):
+    for passage, right in (("right", True), ("wrong", False)):
         for row in rows_of("claims", passage=passage)["lab"]:
             head, _, _ = row.prompt.partition("\nText: ")
             for told in head.removeprefix("Background: ").split(". "):

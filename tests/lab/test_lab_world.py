@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 import pytest
@@ -18,8 +19,9 @@ from w2s_lab.world import ATTRIBUTES, World, the_world
 ORDINARY = 20_000
 PINNED_DRAWS = [90, 41, 39, 14, 18, 61, 18, 8]
 WORLD = "d8fb3d01ef274e268fec8613533e28b2ced1ce9fc4010b11ad5bdfe67c91dc00"
-LESSONS = "7015f5e4265f6410bdc32583f3ec86c8ac39dcc7f9b673da1ce44825d18aa8a4"
-CORPUS = "d422d128eb5d2264743242e44ebcbdd0591a3da358a84fae9e83bc826b980acb"
+LESSONS = "dadf28ac796c5df1e4f0b34432e4185a006490ad6409e794b6374b123de89af5"
+CORPUS = "d7fa07d1054904e324d6da7153cb452c53cf5b1e8faf2a4661314891cbbf087b"
+EXERCISES = "5f1b84c5f86a570759f6ca88268e6e709ec26d83ceae98117eb30ba943c4c667"
 
 
 def test_draws_are_pinned() -> None:
@@ -45,6 +47,8 @@ def test_the_world_and_its_corpus_are_pinned() -> None:
     assert the_world().digest() == WORLD
     assert corpus.digest(1000) == LESSONS
     assert corpus.digest(1000, start=ORDINARY) == CORPUS
+    read = "".join(f"{corpus.exercise(number)}\n" for number in range(1000))
+    assert hashlib.sha256(read.encode()).hexdigest() == EXERCISES
 
 
 def test_another_seed_is_another_world() -> None:
