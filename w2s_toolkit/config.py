@@ -210,6 +210,19 @@ class SupervisorConfig(ComponentConfig):
     )
 
 
+class EnsemblerConfig(ComponentConfig):
+    """Config of an ensembler. Its members are the phase's supervisors, trained again and again."""
+
+    choose_on: SplitName | None = Field(
+        None,
+        description="Split whose gold labels choose size and weights; null: the supervisor's own.",
+    )
+
+    def width(self) -> int:
+        """How many members it asks for at a time: they are trained side by side."""
+        return 1
+
+
 class StudentConfig(ComponentConfig):
     """Config of a student."""
 

@@ -159,8 +159,46 @@ class OversightProtocol(Protocol):
         """The same rows, in the same order, with ``evidence``. ``data`` is blind."""
 
 
+@runtime_checkable
+class MemberTrainer(Protocol):
+    """The optional second half of a supervisor: one that can be trained as a member of an ensemble."""
+
+    def fit_member(
+        self,
+        train: Dataset,
+        ctx: Context,
+        *,
+        weights: npt.NDArray[np.float64] | None = None,
+        token_weights: Sequence[npt.NDArray[np.float64]] | None = None,
+        target: npt.NDArray[np.float64] | None = None,
+        variation: Mapping[str, Any] | None = None,
+        val: Dataset | None = None,
+    ) -> ModelRef:
+        """Train on gold, or regress on ``target``; :meth:`Supervisor.label` reads what it returns.
+
+        Args:
+            train: n rows with gold.
+            weights: (n,) of the loss of each row.
+            token_weights: n arrays, of the loss of each answer token.
+            target: (n, K) real values: centred logits are fitted to them by squared error, and
+                labels are the softmax of what is predicted.
+            variation: how this member differs from the others; see :meth:`MemberFactory.fit`.
+            val: chooses among checkpoints.
+
+        Raises:
+            DataError: it cannot do what is asked for.
+        """
+
+
 class MemberFactory(Protocol):
-    """Handed to an ensembler; every call is a keyed child stage, so 4 members grow to 8 by training 4."""
+    """Handed to an ensembler; every call is a keyed child stage, so 4 members grow to 8 by training 4.
+
+    Asking comes before training: :meth:`fit` returns at once, and a prediction that is not in the
+    store yet ends the running :meth:`Ensembler.build` or :meth:`Ensembler.label` by an exception of
+    the core, which must be let through. What was asked for is then made side by side, and the
+    method runs again from its beginning. So ask for all that can be asked for together, and leave
+    out of a request whatever does not influence that member, such as the number of members.
+    """
 
     def fit(
         self,
@@ -172,21 +210,50 @@ class MemberFactory(Protocol):
         target: npt.NDArray[np.float64] | None = None,
         variation: Mapping[str, Any] | None = None,
     ) -> ModelRef:
-        """Train member ``index``. ``weights`` (n,), ``target`` (n, K) any reals, ``token_weights`` one float an answer token."""
+        """The promise of a member, at once; nothing is trained yet.
+
+        Args:
+            index: number of the member; no two requests of one ensemble that differ share it.
+            train: the training set that was given, or ``train.take(rows)`` of it.
+            weights: (n,) weight of each row in the loss, from 0. A sample with replacement is the
+                rows drawn at least once, weighted by how often they were drawn.
+            token_weights: for each row, one weight a token of its answer.
+            target: (n, K) real values to regress on: centred logits, squared error. The member
+                still predicts probabilities, the softmax of its outputs, so an output is known up
+                to a constant of its row: log-probability minus the mean of its row.
+            variation: what else differs, JSON-able and understood by the component that is
+                trained: ``seed`` (int); ``layer`` (relative depth in (0, 1] that the head reads);
+                ``features`` (share in (0, 1) of the hidden dimensions that the head sees, drawn
+                by ``seed``); ``supervisor`` (number of the phase's supervisor, modulo how many
+                there are; the core's own, not handed on).
+        """
 
     def predict(self, ref: ModelRef, data: Dataset) -> LabelSet:
-        """A member's probabilities on ``data``."""
+        """A member's probabilities on ``data``, (n, K); waits for the member."""
+
+    def predict_all(self, refs: Sequence[ModelRef], data: Dataset) -> list[LabelSet]:
+        """The same of several members, in their order; waits for all, trained side by side."""
 
 
 @runtime_checkable
 class Ensembler(Protocol):
-    """Owns how members are trained: boosting retrains on reweighted data."""
+    """Owns how members are trained: boosting retrains on reweighted data.
 
-    def build(self, members: MemberFactory, train: Dataset, val: Dataset, ctx: Context) -> ModelRef:
-        """Train members and return one reference that labels."""
+    Both methods are run repeatedly from their beginning (see :class:`MemberFactory`): they must
+    follow from their arguments and ``ctx.seed`` alone, be cheap apart from the members, and never
+    catch exceptions that are not their own.
+    """
 
-    def label(self, ref: ModelRef, data: Dataset, ctx: Context) -> LabelSet:
-        """Combined labels of a reference that :meth:`build` made."""
+    def build(
+        self, members: MemberFactory, train: Dataset, val: Dataset | None, ctx: Context
+    ) -> ModelRef:
+        """Ask for members and return one reference that labels; ``train`` and ``val`` hold gold."""
+
+    def label(self, ref: ModelRef, members: MemberFactory, data: Dataset, ctx: Context) -> LabelSet:
+        """Combined labels of a reference that :meth:`build` made. ``data`` is blind.
+
+        A row on which no member has an answer abstains.
+        """
 
 
 @runtime_checkable
@@ -303,11 +370,15 @@ class StageJob:
 
 @dataclass(frozen=True)
 class StageOutcome:
-    """How a stage ended: an error (text for a user, details for the log) or none."""
+    """How a stage ended: an error (text for a user, details for the log) or none.
+
+    ``pending`` are stages, as JSON, that must be made before this one is run again.
+    """
 
     key: str
     error: str = ""
     details: str = ""
+    pending: tuple[Mapping[str, Any], ...] = ()
 
 
 class EventSink(Protocol):

@@ -51,6 +51,8 @@ class Lines:
             self._finished(event)
         elif kind == "warning":
             self._say(f"  note ({event['stage']}): {event['message']}")
+        elif kind == "stage_waits":
+            self._total += event["added"]
         elif kind == "waiting":
             self._say(f"  {event['stage']}: waiting, {event['holder']} is making it")
         elif kind == "progress" and time.monotonic() - self._spoke_at > self.EVERY:
@@ -106,6 +108,7 @@ class Bars:
             console=self._console,
             transient=True,
         )
+        self._total = total
         self._run = self._progress.add_task("run", total=total, note="")
         self._bars: dict[str, Any] = {}
         self._cached = 0
@@ -129,6 +132,10 @@ class Bars:
         elif kind == "waiting":
             holder = _escape(event["holder"])
             self._console.print(f"  waiting for {_escape(event['stage'])}: {holder} is making it")
+        elif kind == "stage_waits":
+            self._progress.remove_task(self._bars.pop(event["stage"]))
+            self._total += event["added"]
+            self._progress.update(self._run, total=self._total)
         elif kind == "stage_finished":
             self._finished(event)
 

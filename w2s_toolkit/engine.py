@@ -94,6 +94,7 @@ class _Walk:
         self._inbox: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self._told_waiting: set[str] = set()
         self._users = Counter(name for s in graph for name in _needs(s))
+        self._awaited: dict[str, set[str]] = {}
         self._failed: StageError | None = None
 
     def to_the_end(self) -> None:
@@ -135,7 +136,8 @@ class _Walk:
         return moved
 
     def _ready(self, stage: Stage) -> bool:
-        return not any(key in self._todo for key in stage.inputs.values())
+        awaited = self._awaited.get(stage.key, ())
+        return not any(key in self._todo for key in (*stage.inputs.values(), *awaited))
 
     def _room_for(self, stage: Stage) -> bool:
         if not self._running:
@@ -219,9 +221,27 @@ class _Walk:
             error = StageError(outcome.error, where=f"stage {running.stage.id}")
             self._failed = self._failed or error
             return
+        if outcome.pending:
+            self._wait_for(running, [Stage.from_json(values) for values in outcome.pending])
+            return
         self._engine.tally.ran.append(running.stage.id)
         self._release(running, "ran")
         self._done(running.stage)
+
+    def _wait_for(self, running: _Running, asked: list[Stage]) -> None:
+        """A stage needs others, such as members of an ensemble: make those, then run it again."""
+        parent = running.stage
+        self._running.pop(parent.key)
+        running.lock.release()
+        # What another run has made since is not made again, nor what another stage asked for.
+        new = [s for s in asked if s.key not in self._todo and not self._store.has(s.key)]
+        for stage in new:
+            stage.threads = parent.threads
+            added = self._graph.add(stage, parent.cells)
+            self._todo[added.key] = added
+            self._users.update(_needs(added))
+        self._awaited[parent.key] = {stage.key for stage in asked}
+        self._say({"event": "stage_waits", **_describe(parent), "added": len(new)})
 
     def _found(self, stage: Stage) -> None:
         self._engine.tally.cached.append(stage.id)
@@ -258,6 +278,8 @@ class _Walk:
 def _needs(stage: Stage) -> set[str]:
     """What a stage may keep in memory for others: its models, its inputs, what it makes."""
     models = {str(m["fingerprint"]) for m in stage.models.values() if m.get("fingerprint")}
+    members = [m for t in stage.args.get("members", ()) for m in t["models"].values()]
+    models |= {str(m["fingerprint"]) for m in members if m.get("fingerprint")}
     return {stage.key, *stage.inputs.values(), *models}
 
 

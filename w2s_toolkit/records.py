@@ -31,8 +31,9 @@ class ModelRef:
     details: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON-able mapping."""
-        return asdict(self)
+        """A JSON-able mapping, the same after it was written and read."""
+        lists = {"capabilities": list(self.capabilities), "classes": list(self.classes)}
+        return {**asdict(self), **lists}
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> ModelRef:

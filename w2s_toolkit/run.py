@@ -23,7 +23,7 @@ from w2s_toolkit.plan.planner import Plan
 from w2s_toolkit.recipe.load import Recipe
 from w2s_toolkit.registry import Registry
 from w2s_toolkit.rundir import RunDir, environment
-from w2s_toolkit.store import Store
+from w2s_toolkit.store import Object, Store
 from w2s_toolkit.threads import (
     assign_threads,
     calm_openmp,
@@ -128,8 +128,9 @@ def run_recipe(
         display.close()
         runner.close()
         try:
-            folder.link_stages([s for s in plan.graph if place.has(s.key)], place.folder)
-            run.finished(status, results, stage_usage(plan.graph, place))
+            made = stage_objects(plan.graph, place)
+            folder.link_stages({name: item.path for name, item in made.items()})
+            run.finished(status, results, stage_usage(made))
         except OutputError as problem:
             status, error = "failed", error or problem
     return Outcome(
@@ -143,14 +144,24 @@ def run_recipe(
     )
 
 
-def stage_usage(graph: Graph, store: Store) -> dict[str, Any]:
-    """Seconds, threads and counters (rows, tokens, gold labels …) of every stage when it was made."""
+def stage_objects(graph: Graph, store: Store) -> dict[str, Object]:
+    """Artefacts that exist, by the names of their stages."""
     found = {stage.id: store.get(stage.key, verify=False) for stage in graph}
-    return {
-        name: {k: item.manifest.get(k) for k in ("seconds", "threads", "counters")}
-        for name, item in found.items()
-        if item
-    }
+    keys = {stage.key for stage in graph}
+    # Members of an ensemble that was made by an earlier run are not in the graph of this one.
+    for item in [item for item in found.values() if item]:
+        for key in item.manifest.get("members", ()):
+            member = None if key in keys else store.get(key, verify=False)
+            if member and member.manifest["kind"] != "sample":
+                keys.add(key)
+                found[str(member.manifest["label"])] = member
+    return {name: item for name, item in found.items() if item}
+
+
+def stage_usage(made: Mapping[str, Object]) -> dict[str, Any]:
+    """Seconds, threads and counters (rows, tokens, gold labels …) of every stage when it was made."""
+    facts = ("seconds", "threads", "counters")
+    return {name: {k: item.manifest.get(k) for k in facts} for name, item in made.items()}
 
 
 class _Run:
@@ -253,8 +264,9 @@ def resolved_yaml(recipe: Recipe) -> str:
             {
                 "name": p.name,
                 "pool": p.model.pool,
-                "supervisors": [_block(p.supervisor)],
+                "supervisors": [_block(u) for u in p.supervisors],
                 "oversight": [_block(u) for u in p.oversight],
+                **({"ensemble": _block(p.ensemble)} if p.ensemble else {}),
                 "refine": [_block(u) for u in p.refine],
                 "student": _block(p.student) if p.student else None,
                 "evaluate": [_block(u) for u in p.evaluate],

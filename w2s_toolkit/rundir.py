@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from w2s_toolkit.errors import OutputError, UsageError, is_disk_full
-from w2s_toolkit.plan.graph import Stage
 
 
 class RunDir:
@@ -117,13 +116,13 @@ class RunDir:
         """``running``, ``done``, ``failed``, ``stopped`` or ``partial``."""
         self.write_text("status", word + "\n")
 
-    def link_stages(self, stages: Iterable[Stage], folder_of: Any) -> None:
+    def link_stages(self, artefacts: Mapping[str, Path]) -> None:
         """``stages/<id>`` -> the stage's artefact in the store."""
-        for stage in stages:
-            link = self.path / "stages" / stage.id
+        for name, folder in artefacts.items():
+            link = self.path / "stages" / name
             with self.explained(), contextlib.suppress(FileExistsError):
                 link.parent.mkdir(parents=True, exist_ok=True)
-                link.symlink_to(os.path.relpath(folder_of(stage.key), link.parent))
+                link.symlink_to(os.path.relpath(folder, link.parent))
 
     def close(self) -> None:
         """Close the event log."""

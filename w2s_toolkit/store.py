@@ -218,6 +218,11 @@ class Store:
             if found:
                 yield found
 
+    def kept_with(self, key: str) -> list[str]:
+        """An object's key and those of what it was built from and needs: an ensemble's members."""
+        found = self.get(key, verify=False)
+        return [key, *(found.manifest.get("members", ()) if found else ())]
+
     def remove(self, key: str) -> None:
         """Delete an object: its manifest first, so that a crash never leaves a half-empty one."""
         folder = self.folder(key)

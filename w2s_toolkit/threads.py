@@ -14,7 +14,7 @@ from pathlib import Path
 from w2s_toolkit.errors import UsageError
 from w2s_toolkit.plan.graph import Graph
 
-HEAVY = frozenset({"assist", "fit", "label", "refine", "train"})
+HEAVY = frozenset({"assist", "build", "combine", "fit", "label", "member", "refine", "train"})
 """Kinds of stages that may compute with a model. All others get one thread."""
 
 MOST = 4
@@ -80,7 +80,7 @@ def assign_threads(graph: Graph, threads: int, jobs: int) -> None:
     """Set ``threads`` of every stage: its share of all, if ``jobs`` of those beside it run with it."""
     beside = _beside(graph)
     for stage in graph:
-        sharers = min(jobs, 1 + beside.get(stage.key, 0))
+        sharers = min(jobs, stage.width + beside.get(stage.key, 0))
         stage.threads = max(1, threads // sharers) if stage.kind in HEAVY else 1
 
 
@@ -108,7 +108,8 @@ def calm_openmp(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _width(graph: Graph) -> int:
-    return 1 + max(_beside(graph).values(), default=0)
+    beside = _beside(graph)
+    return max((s.width + beside[s.key] for s in graph if s.key in beside), default=1)
 
 
 def _beside(graph: Graph) -> dict[str, int]:

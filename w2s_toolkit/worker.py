@@ -43,7 +43,8 @@ class Worker:
         """Run a job and report; returns the exit code a process of its own would end with."""
         job = StageJob(**{**raw, "component": tuple(raw["component"])})
         outcome = self._executor.run(job, self.send)
-        self.send({"event": "outcome", "error": outcome.error, "details": outcome.details})
+        ended = {"error": outcome.error, "details": outcome.details, "pending": outcome.pending}
+        self.send({"event": "outcome", **ended})
         return 1 if outcome.error else 0
 
     def serve(self, inbox: queue.SimpleQueue[Any]) -> int:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from w2s_hf.config import FinetunedConfig
 from w2s_hf.fit import fit_classifier, label_with, require_classes
-from w2s_hf.losses import Xent
+from w2s_hf.losses import Squared, Xent
+from w2s_hf.member import read_variation
 from w2s_toolkit.contracts import Context
 from w2s_toolkit.data import Dataset, LabelSet, ModelRef
+from w2s_toolkit.digest import stage_seed
 from w2s_toolkit.errors import DataError
 
 NAME = "supervisors/finetuned"
@@ -34,17 +42,60 @@ class Finetuned:
                 next_step="name a split with gold labels in train_on",
             )
         require_classes(train)
-        gold = LabelSet(
-            ids=train.ids,
-            probs=np.eye(len(train.info.classes))[train.gold],
-            classes=train.info.classes,
-            data_digest=train.digest,
-        )
         model = ctx.model(self.config.model)
-        return fit_classifier(NAME, model, self.config, train, gold, Xent(), ctx, val=val)
+        return fit_classifier(NAME, model, self.config, train, _gold(train), Xent(), ctx, val=val)
+
+    def fit_member(
+        self,
+        train: Dataset,
+        ctx: Context,
+        *,
+        weights: npt.NDArray[np.float64] | None = None,
+        token_weights: Sequence[npt.NDArray[np.float64]] | None = None,
+        target: npt.NDArray[np.float64] | None = None,
+        variation: Mapping[str, Any] | None = None,
+        val: Dataset | None = None,
+    ) -> ModelRef:
+        """See :meth:`MemberTrainer.fit_member`.
+
+        A member that regresses on ``target`` keeps its last epoch: its accuracy alone says nothing.
+        """
+        require_classes(train)
+        if token_weights is not None:
+            raise DataError(
+                "a classifier has no answer tokens to weigh",
+                where=ctx.stage,
+                next_step="use token-level boosting with a task of generation",
+            )
+        varied = read_variation(variation or {})
+        if varied.seed is not None:
+            ctx = copy.copy(ctx)
+            ctx.seed = stage_seed(ctx.seed, "variation", str(varied.seed))
+        labels = _gold(train) if weights is None else replace(_gold(train), weight=weights)
+        return fit_classifier(
+            NAME,
+            ctx.model(self.config.model),
+            self.config,
+            train,
+            labels,
+            Xent() if target is None else Squared(),
+            ctx,
+            val=val if target is None else None,
+            targets=target,
+            variation=varied,
+        )
 
     def label(self, ref: ModelRef | None, data: Dataset, ctx: Context) -> LabelSet:
         """See :meth:`Supervisor.label`."""
         if ref is None:
             raise DataError("finetuned labels only after it was fitted", where=ctx.stage)
         return label_with(NAME, ctx.model(self.config.model), self.config, ref, data, ctx)
+
+
+def _gold(data: Dataset) -> LabelSet:
+    return LabelSet(
+        ids=data.ids,
+        probs=np.eye(len(data.info.classes))[data.gold],
+        classes=data.info.classes,
+        data_digest=data.digest,
+    )

@@ -19,6 +19,7 @@ from w2s_hf.checkpoint import Checkpoints
 from w2s_hf.compact import compact, restore
 from w2s_hf.config import TrainingConfig
 from w2s_hf.losses import Loss
+from w2s_hf.member import AS_IT_IS, Variation, cut_layers, hide_features
 from w2s_hf.memory import out_of_memory
 from w2s_hf.model import HFModel, weight_bytes
 from w2s_hf.network import PooledClassifier
@@ -44,6 +45,8 @@ def fit_classifier(
     *,
     val: Dataset | None = None,
     init: Path | None = None,
+    targets: npt.NDArray[np.float64] | None = None,
+    variation: Variation = AS_IT_IS,
 ) -> ModelRef:
     """Train on the soft labels of ``data`` and save below ``ctx.out``.
 
@@ -51,6 +54,8 @@ def fit_classifier(
         labels: of exactly the rows of ``data``; rows that abstain or weigh nothing are left out.
         val: data with gold that chooses the epoch; None keeps the last.
         init: folder of an earlier classifier to start from.
+        targets: (n, K) what ``loss`` is given in place of the labels' probabilities.
+        variation: how a member of an ensemble differs from the others.
 
     Raises:
         DataError: the data cannot be classified, or no labelled row is left.
@@ -62,9 +67,9 @@ def fit_classifier(
             f"model {model.name!r} cannot be trained in float16, which overflows",
             next_step="set dtype: auto in its entry of models:",
         )
-    rows = _training_rows(data, labels.align(data), model, config, ctx)
+    rows = _training_rows(data, labels.align(data), targets, model, config, ctx)
     team = Team(model.device)
-    network = _new_network(model, config, len(data.info.classes), ctx.seed, init)
+    network = _new_network(model, config, len(data.info.classes), ctx.seed, init, variation)
     require_vocabulary(rows.tokens, _vocabulary(network), model)
     chooser = _Chooser(network, model, config, val, ctx) if val is not None else None
     occurring = _occurring(network, rows.tokens, chooser.tokens if chooser else None)
@@ -95,6 +100,7 @@ def fit_classifier(
         )
     curve = chooser.restore_best() if chooser else []
     restore(network.body)
+    network.seen = None
     if model.config.peft is not None:
         net.merge_lora(network)
     network.requires_grad_(False)
@@ -287,7 +293,12 @@ def _identity(
 
 
 def _new_network(
-    model: HFModel, config: TrainingConfig, classes: int, seed: int, init: Path | None
+    model: HFModel,
+    config: TrainingConfig,
+    classes: int,
+    seed: int,
+    init: Path | None,
+    variation: Variation,
 ) -> PooledClassifier:
     # Weights that are trained stay float32 under autocast; weights frozen beside adapters can be
     # kept in the smaller format.
@@ -300,15 +311,24 @@ def _new_network(
             )
     else:
         body: Any = model.new_body(dtype)
+        if variation.layer is not None:
+            cut_layers(body, variation.layer, model.name)
         how = pooling.choose(config.pooling, body, body.config, model.folder, model.name)
         network = PooledClassifier(body, classes, how)
     if model.config.peft is not None:
         net.add_lora(network, model.config.peft, seed)
+    if variation.features is not None:
+        hide_features(network, variation.features, seed)
     return network
 
 
 def _training_rows(
-    data: Dataset, labels: LabelSet, model: HFModel, config: TrainingConfig, ctx: Context
+    data: Dataset,
+    labels: LabelSet,
+    targets: npt.NDArray[np.float64] | None,
+    model: HFModel,
+    config: TrainingConfig,
+    ctx: Context,
 ) -> TrainingRows:
     keep = np.flatnonzero(~labels.abstain & (labels.weight > 0))
     if not len(keep):
@@ -324,7 +344,8 @@ def _training_rows(
     texts, ids = texts_of(data), list(data.ids)
     keep = np.asarray(sorted(keep, key=lambda r: (texts[r], ids[r])), dtype=np.int64)
     ctx.count("rows", len(keep))
-    return TrainingRows(_subset(tokens, keep), labels.probs[keep], labels.weight[keep])
+    wanted = labels.probs if targets is None else targets
+    return TrainingRows(_subset(tokens, keep), wanted[keep], labels.weight[keep])
 
 
 def _subset(tokens: Tokens, rows: Any) -> Tokens:

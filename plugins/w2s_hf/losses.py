@@ -78,6 +78,37 @@ class Xent:
         """Nothing to take up."""
 
 
+class Squared:
+    """Squared error between the centred logits and real targets (m, K), summed over classes.
+
+    What the members of gradient boosting are fitted with (Friedman 2001, "Greedy function
+    approximation", section 4.6). Logits are centred, since adding a number to all of them changes
+    no probability.
+    """
+
+    wants_preview = False
+    wants_history = False
+
+    def begin_step(
+        self, fraction: float, preview: torch.Tensor | None, labels: torch.Tensor
+    ) -> None:
+        """Nothing to prepare."""
+
+    def rows(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """See :class:`Loss`."""
+        return (logits - logits.mean(-1, keepdim=True) - labels).square().sum(-1)
+
+    def end_step(self, log_probs: torch.Tensor, labels: torch.Tensor) -> None:
+        """Nothing to remember."""
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """Empty."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
+        """Nothing to take up."""
+
+
 class Logconf:
     """(1 − α_t)·CE(q, p) + α_t·CE(f̂, p), with f̂ the student's own hardened prediction.
 

@@ -48,12 +48,17 @@ class PooledClassifier(nn.Module):
         self.head = head.to_empty(device="cpu")
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
+        # Which dimensions the head sees; all without a mask. Not saved: see member.hide_features.
+        self.seen: torch.Tensor | None
+        self.register_buffer("seen", None, persistent=False)
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Ids and mask (b, t) to float32 logits (b, K)."""
         options = {"use_cache": False} if hasattr(self.body.config, "use_cache") else {}
         outputs = self.body(input_ids=input_ids, attention_mask=attention_mask, **options)
         vector = pool_by.pool(outputs, attention_mask, self.pooling)
+        if self.seen is not None:
+            vector = vector * self.seen.to(vector.dtype)
         with torch.autocast(vector.device.type, enabled=False):
             logits: torch.Tensor = self.head(vector.float())
         return logits

@@ -13,13 +13,13 @@ from w2s_metrics.scored import (
     IntArray,
     abstained,
     answers,
-    group_codes,
     join_remarks,
     same_items,
     why_not,
 )
 from w2s_toolkit.contracts import Context, Observation
 from w2s_toolkit.data import BoolArray, Dataset, LabelSet, Metric, Metrics
+from w2s_toolkit.groups import group_codes
 
 
 class Accuracy:

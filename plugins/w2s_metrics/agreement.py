@@ -12,13 +12,13 @@ from w2s_metrics.scored import (
     RESAMPLED_APART,
     IntArray,
     answers,
-    group_codes,
     join_remarks,
     same_items,
     why_not,
 )
 from w2s_toolkit.contracts import Context, Observation
 from w2s_toolkit.data import BoolArray, Dataset, LabelSet, Metric, Metrics
+from w2s_toolkit.groups import group_codes
 
 
 class Agreement:

@@ -16,7 +16,6 @@ from w2s_metrics.scored import (
     IntArray,
     abstained,
     answers,
-    group_codes,
     join_remarks,
     same_items,
     why_not,
@@ -24,6 +23,7 @@ from w2s_metrics.scored import (
 from w2s_metrics.smooth import Influence, difference, mean_over_seeds
 from w2s_toolkit.contracts import Context, Observation
 from w2s_toolkit.data import BoolArray, Dataset, FloatArray, LabelSet, Metric, Metrics
+from w2s_toolkit.groups import group_codes
 
 SMALLEST = 1e-12
 """Probabilities of the gold class are raised to this before their logarithm is taken."""

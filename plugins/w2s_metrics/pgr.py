@@ -11,9 +11,10 @@ from w2s_metrics.accuracy import mean_over_seeds
 from w2s_metrics.config import PgrConfig
 from w2s_metrics.contrast import Contrast, Scored, contrast, ratio_difference_interval
 from w2s_metrics.paired import UNLIKE_ROWS, Hits, Pairs, draw_two, pair_up
-from w2s_metrics.scored import answers, group_codes, same_items, why_not
+from w2s_metrics.scored import answers, same_items, why_not
 from w2s_toolkit.contracts import Context, Observation
 from w2s_toolkit.data import Dataset, FloatArray, LabelSet, Metric, Metrics
+from w2s_toolkit.groups import group_codes
 
 _NEEDED = ("weak_floor", "strong_ceiling")
 _ROLES = ("weak_floor", "supervisor", "strong_ceiling")

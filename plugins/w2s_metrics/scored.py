@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow.compute as pc
 
 from w2s_toolkit import arrow
 from w2s_toolkit.contracts import Observation
@@ -60,20 +59,6 @@ def answers(labels: LabelSet, data: Dataset) -> Answers:
     probs = np.where(given[:, None], labels.probs, 1.0 / classes)
     predicted = np.asarray(probs.argmax(1), dtype=np.int64)
     return Answers(predicted, predicted == gold, given, probs / probs.sum(1, keepdims=True))
-
-
-def group_codes(data: Dataset) -> IntArray:
-    """(n,) group numbers from 0; a row without a group is a group of its own."""
-    groups, ids = data.groups.arrow, data.ids.arrow
-    empty, mark = arrow.scalar(""), arrow.scalar("\0")
-    own = pc.binary_join_element_wise(mark, ids, empty)
-    names = pc.if_else(pc.equal(groups, empty), own, groups)
-    codes, distinct = arrow.codes(names)
-    # Numbered by name, not by first occurrence: sums over groups then add up in one order,
-    # whatever the order of rows.
-    rank = np.empty(len(distinct), dtype=np.int64)
-    rank[arrow.to_numpy(pc.sort_indices(distinct)).astype(np.int64)] = np.arange(len(distinct))
-    return rank[codes]
 
 
 def abstained(given: BoolArray) -> str:

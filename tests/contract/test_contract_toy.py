@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from w2s_toolkit.testing import (
+    EnsemblerContract,
     EvaluatorContract,
     ModelContract,
     OversightContract,
@@ -35,6 +36,10 @@ class TestToyStudent(StudentContract):
 
 class TestToyHint(OversightContract):
     use = "toy_hint"
+
+
+class TestToyBag(EnsemblerContract):
+    use = "toy_bag"
 
 
 class TestToySharpen(RefinerContract):

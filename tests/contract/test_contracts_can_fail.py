@@ -187,7 +187,15 @@ CASES = [
     Broken(ExecutorContract, "OneJob", "test_it_can_be_used_again_and_closed_twice", "used up"),
     Broken(ExecutorContract, "OneJob", "test_jobs_side_by_side_are_told_apart", "used up"),
     Broken(EnsemblerContract, "NoMembers", "test_members_are_trained", "0 members"),
+    Broken(EnsemblerContract, "OneNumber", "test_members_are_trained", "4 different members have 3"),
     Broken(EnsemblerContract, "NoMembers", "test_reference_is_plain_data", "comes back as"),
+    Broken(EnsemblerContract, "SampleBySize", "test_growing_keeps_the_first_members", "3 of 3 members"),
+    Broken(EnsemblerContract, "Impatient", "test_it_runs_again_from_its_beginning", "was caught"),
+    Broken(EnsemblerContract, "UnseededPasting", "test_it_runs_again_from_its_beginning",
+           "still something new"),
+    Broken(EnsemblerContract, "NeedsVal", "test_works_without_val_or_explains", "NoneType"),
+    Broken(EnsemblerContract, "Moody", "test_every_row_is_labelled_once", "39 labels for 40 rows"),
+    Broken(EnsemblerContract, "Moody", "test_labels_are_the_same_when_asked_again", "row"),
 ]  # fmt: skip
 
 

@@ -84,6 +84,7 @@ def _others(annotation: Any, value: Any) -> Iterator[Any]:
         yield from ({"*": "train"}, {"test": "train"}, {"0": "a"})
     elif origin in (tuple, list):
         yield from (["x", "y"], ["p0", "p1"], ["label"], ["student"])
+        yield from ([other] for other in _others(get_args(annotation)[0], None))
     elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
         word = annotation.model_fields.get("use")
         yield {"use": word.default} if word else {}

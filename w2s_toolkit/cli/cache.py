@@ -100,7 +100,8 @@ def _uses(store: Store) -> dict[str, set[str]]:
         except (OSError, ValueError, KeyError):
             continue
         for stage in stages:
-            used.setdefault(stage["key"], set()).add(str(run))
+            for key in store.kept_with(stage["key"]):
+                used.setdefault(key, set()).add(str(run))
     return used
 
 

@@ -91,7 +91,8 @@ def _used(root: Path) -> tuple[set[str], list[Finding]]:
         run = Path(entry.read_text(encoding="utf-8", errors="surrogateescape"))
         try:
             stages = json.loads((run / "plan.json").read_text(encoding="utf-8"))["stages"]
-            used |= {str(stage["key"]) for stage in stages}
+            for stage in stages:
+                used.update(Store(root).kept_with(str(stage["key"])))
         except (FileNotFoundError, NotADirectoryError):
             continue
         except (OSError, ValueError, KeyError, TypeError, RecursionError):

@@ -68,7 +68,8 @@ class WorkerProcess:
         for line in self._process.stdout:
             event = json.loads(line)
             if event["event"] == "outcome":
-                outcome = StageOutcome(job.key, event["error"], event["details"])
+                pending = tuple(event.get("pending", ()))
+                outcome = StageOutcome(job.key, event["error"], event["details"], pending)
                 break
             on_event(event)
         if outcome is None:

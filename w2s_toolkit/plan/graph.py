@@ -27,6 +27,8 @@ class Stage:
         config, models, inputs, args, seed: see :class:`~w2s_toolkit.contracts.StageJob`.
         threads: CPU threads, see :mod:`w2s_toolkit.threads`; not in the key.
         cells: indices of the matrix cells that need it.
+        width: how many stages of its own it may ask for at a time; see
+            :mod:`w2s_toolkit.stages.members`.
         expand: for a decision stage: makes the stages that depend on what it decided, from the
             folder of its artefact. They are added to the graph when it is done.
     """
@@ -42,6 +44,7 @@ class Stage:
     args: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
     threads: int = 1
+    width: int = 1
     cells: set[int] = field(default_factory=set)
     expand: Callable[[Path], list[Stage]] | None = None
     key: str = ""
@@ -50,6 +53,17 @@ class Stage:
     def __post_init__(self) -> None:
         self.key = self.key or hash_of(self.parts)
         self.id = self.id or self.name
+
+    def to_json(self) -> dict[str, Any]:
+        """All that another process needs to know of it."""
+        names = ("parts", "name", "id", "key", "kind", "role", "config", "models", "inputs", "args")
+        values = {name: getattr(self, name) for name in names}
+        return {**values, "component": list(self.component), "seed": self.seed}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Stage:
+        """The stage that :meth:`to_json` described."""
+        return cls(**{**values, "component": tuple(values["component"])})
 
 
 class Graph:

@@ -6,7 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from w2s_toolkit.config import EvaluatorConfig, ModelConfig, StudentConfig, SupervisorConfig
+from w2s_toolkit.config import (
+    EnsemblerConfig,
+    EvaluatorConfig,
+    ModelConfig,
+    StudentConfig,
+    SupervisorConfig,
+)
 from w2s_toolkit.digest import Digests, stage_seed
 from w2s_toolkit.errors import RecipeError, RegistryError, W2SError
 from w2s_toolkit.plan.graph import SCHEMA, Graph, Stage
@@ -187,6 +193,9 @@ class _PlannedCell:
         seeded: bool = False,
         seed_role: str = "",
         config: Any = None,
+        members: list[dict[str, Any]] | None = None,
+        owner: str = "",
+        width: int = 1,
     ) -> Stage:
         """Add a stage that a component runs."""
         config = config or use.config
@@ -207,6 +216,9 @@ class _PlannedCell:
             "args": dict(args or {}),
             "seed": seed,
         }
+        if members and "ref" not in (inputs or {}):
+            names = ("component", "version", "parts", "identities", "seed")
+            parts["members"] = [{name: one[name] for name in names} for one in members]
         stage = Stage(
             parts=parts,
             name=name,
@@ -214,19 +226,35 @@ class _PlannedCell:
             role=role,
             component=(use.kind, use.name),
             config=config.model_dump(mode="json"),
-            models={
-                named[field]: {
-                    "use": m.name,
-                    "config": m.config.model_dump(mode="json"),
-                    **{k: self._ids.model(m).get(k) for k in ("fingerprint", "resolved")},
-                }
-                for field, m in models.items()
-            },
+            models={named[field]: self._model_json(m) for field, m in models.items()},
             inputs=dict(inputs or {}),
-            args=dict(args or {}),
+            args=dict(args or {}) | ({"members": members, "owner": owner} if members else {}),
             seed=seed,
+            width=width,
         )
         return self.plan.graph.add(stage, {self.index})
+
+    def template(self, use: Use) -> dict[str, Any]:
+        """What a member of an ensemble is trained with: all of a stage but its inputs."""
+        named = {str(f.location[0]): str(f.value) for f in use.config.uses("model")}
+        models = {field: self.cell.models[name] for field, name in named.items()}
+        return {
+            "component": [use.kind, use.name],
+            "version": use.component.version,
+            "parts": self._ids.config(use),
+            "identities": {field: self._ids.model(m) for field, m in models.items()},
+            "config": use.config.model_dump(mode="json"),
+            "models": {named[field]: self._model_json(m) for field, m in models.items()},
+            "seed": self.cell.seed,
+        }
+
+    def _model_json(self, use: Use) -> dict[str, Any]:
+        identity = self._ids.model(use)
+        return {
+            "use": use.name,
+            "config": use.config.model_dump(mode="json"),
+            **{k: identity.get(k) for k in ("fingerprint", "resolved")},
+        }
 
     def core_stage(
         self, kind: str, role: str, name: str, inputs: Mapping[str, str], args: Mapping[str, Any]
@@ -251,6 +279,9 @@ class _PlannedPhase:
         self._cell, self._phase = owner, phase
         self._assisted: dict[str, str] = {}
         self._fits: dict[bool, str] = {}
+        self._built = ""
+        # Without oversight and ensemble the supervisor is the naive floor itself.
+        self._strengthened = bool(phase.oversight or phase.ensemble)
         self._predicted: set[tuple[str, str]] = set()
 
     def build(self) -> None:
@@ -290,7 +321,7 @@ class _PlannedPhase:
         return self._assisted[split]
 
     def _fit(self, *, assisted: bool) -> str:
-        """Key of the fitted supervisor; empty when it is used as it comes."""
+        """Key of one fitted supervisor; empty when it is used as it comes."""
         use, config = self._phase.supervisor, self._phase.supervisor.config
         assert isinstance(config, SupervisorConfig)
         if config.train_on is None:
@@ -300,7 +331,7 @@ class _PlannedPhase:
             inputs = {"train": self._evidence(config.train_on, assisted=assisted)}
             if config.choose_on:
                 inputs["val"] = self._evidence(config.choose_on, assisted=assisted)
-            role = SUPERVISOR if assisted or not self._phase.oversight else FLOOR
+            role = SUPERVISOR if assisted or not self._strengthened else FLOOR
             stage = self._cell.stage(
                 "fit", role, self._name(role, "fit"), use, inputs, seeded=True, seed_role=SUPERVISOR
             )
@@ -309,14 +340,52 @@ class _PlannedPhase:
 
     def _weak_labels(self, split: str, *, assisted: bool) -> str:
         """Key of the supervisor's labels on a split; not assisted: the naive floor's."""
-        assisted = assisted and bool(self._phase.oversight)
+        assisted = assisted and self._strengthened
+        if assisted and self._phase.ensemble:
+            return self._combined(self._phase.ensemble, split)
         inputs = {"data": self._evidence(split, assisted=assisted)}
         ref = self._fit(assisted=assisted)
         if ref:
             inputs["ref"] = ref
-        role = SUPERVISOR if assisted or not self._phase.oversight else FLOOR
+        role = SUPERVISOR if assisted or not self._strengthened else FLOOR
         use = self._phase.supervisor
         return self._cell.stage("label", role, self._name(role, "label", split), use, inputs).key
+
+    def _combined(self, use: Use, split: str) -> str:
+        """Key of the ensemble's labels on a split."""
+        inputs = {"data": self._evidence(split, assisted=True), "ref": self._build(use)}
+        return self._ensemble_stage("combine", f"label/{split}", use, inputs).key
+
+    def _build(self, use: Use) -> str:
+        """Key of the built ensemble."""
+        if not self._built:
+            first = self._phase.supervisor.config
+            assert isinstance(first, SupervisorConfig) and isinstance(use.config, EnsemblerConfig)
+            assert first.train_on is not None, "checked with the recipe"
+            inputs = {"train": self._evidence(first.train_on, assisted=True)}
+            if first.choose_on:
+                inputs["choose"] = self._evidence(first.choose_on, assisted=True)
+            if chosen := use.config.choose_on or first.choose_on:
+                inputs["val"] = self._evidence(chosen, assisted=True)
+            self._built = self._ensemble_stage("build", "build", use, inputs, seeded=True).key
+        return self._built
+
+    def _ensemble_stage(
+        self, kind: str, name: str, use: Use, inputs: Mapping[str, str], *, seeded: bool = False
+    ) -> Stage:
+        assert isinstance(use.config, EnsemblerConfig)
+        members = [self._cell.template(one) for one in self._phase.supervisors]
+        return self._cell.stage(
+            kind,
+            SUPERVISOR,
+            self._name(SUPERVISOR, name),
+            use,
+            inputs,
+            seeded=seeded,
+            members=members,
+            owner=self._name(SUPERVISOR),
+            width=use.config.width(),
+        )
 
     def _refined(self, index: int, use: Use, labels: str) -> str:
         inputs = {"pool": self._cell.splits[self._phase.model.pool], "labels": labels}

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from w2s_toolkit.config import EvaluatorConfig, ModelConfig, StudentConfig, SupervisorConfig
+from w2s_toolkit.config import (
+    EnsemblerConfig,
+    EvaluatorConfig,
+    ModelConfig,
+    StudentConfig,
+    SupervisorConfig,
+)
 from w2s_toolkit.recipe.problems import Problems
 from w2s_toolkit.registry import AUTHORS, suggestion
 
@@ -23,6 +29,7 @@ def check_cell(cell: Cell, problems: Problems) -> None:
                 "give each a name of its own: results are listed by it",
             )
         _check_base_classes(phase, problems)
+        _check_members(phase, problems)
         if phase.model.pool not in cell.options.splits:
             _unknown_split(cell, problems, (*phase.path, "pool"), phase.model.pool)
         for use in _uses(phase):
@@ -34,8 +41,9 @@ def check_cell(cell: Cell, problems: Problems) -> None:
 
 def _uses(phase: Phase) -> tuple[Use, ...]:
     return (
-        phase.supervisor,
+        *phase.supervisors,
         *phase.oversight,
+        *((phase.ensemble,) if phase.ensemble else ()),
         *phase.refine,
         *((phase.student,) if phase.student else ()),
         *phase.evaluate,
@@ -43,7 +51,8 @@ def _uses(phase: Phase) -> tuple[Use, ...]:
 
 
 def _check_base_classes(phase: Phase, problems: Problems) -> None:
-    pairs: list[tuple[Use, type]] = [(phase.supervisor, SupervisorConfig)]
+    pairs: list[tuple[Use, type]] = [(use, SupervisorConfig) for use in phase.supervisors]
+    pairs += [(phase.ensemble, EnsemblerConfig)] if phase.ensemble else []
     pairs += [(phase.student, StudentConfig)] if phase.student else []
     pairs += [(use, EvaluatorConfig) for use in phase.evaluate]
     for use, base in pairs:
@@ -52,6 +61,32 @@ def _check_base_classes(phase: Phase, problems: Problems) -> None:
                 use.path,
                 f"the config of {use.called} does not derive from {base.__name__}",
                 AUTHORS,
+            )
+
+
+def _check_members(phase: Phase, problems: Problems) -> None:
+    if phase.ensemble is None:
+        if len(phase.supervisors) > 1:
+            problems.add(
+                (*phase.path, "supervisors"),
+                f"{len(phase.supervisors)} supervisors label one pool, but nothing combines them",
+                "add ensemble: {use: bagging}, or write a phase for each",
+            )
+        return
+    configs = [u.config for u in phase.supervisors if isinstance(u.config, SupervisorConfig)]
+    for use in phase.supervisors:
+        if isinstance(use.config, SupervisorConfig) and use.config.train_on is None:
+            problems.add(
+                use.path,
+                f"an ensemble trains its members, and {use.name!r} here is trained on nothing",
+                "set train_on, or leave out ensemble:",
+            )
+    for key in ("train_on", "choose_on"):
+        if len({getattr(config, key) for config in configs}) > 1:
+            problems.add(
+                (*phase.path, "supervisors"),
+                f"the supervisors of an ensemble have different {key}",
+                "give all of them one split: out-of-bag rows and weights are rows of it",
             )
 
 
@@ -122,6 +157,8 @@ def _check_leakage(phase: Phase, problems: Problems) -> None:
             reason = "the supervisor trains on it"
         elif on == supervisor.choose_on and roles - {"strong_ceiling"}:
             reason = "it chooses the supervisor's checkpoint"
+        elif phase.ensemble and on == getattr(phase.ensemble.config, "choose_on", None):
+            reason = "it chooses size and weights of the ensemble"
         if reason:
             problems.add(
                 use.path,

@@ -20,6 +20,7 @@ from w2s_toolkit.recipe import checks
 from w2s_toolkit.recipe.overrides import apply_overrides, set_path
 from w2s_toolkit.recipe.problems import Problems, dotted
 from w2s_toolkit.recipe.schema import (
+    SINGLE,
     TASK_KEYS,
     USE_BLOCKS,
     PhaseModel,
@@ -60,7 +61,8 @@ class Phase:
 
     model: PhaseModel
     path: Path_
-    supervisor: Use
+    supervisors: tuple[Use, ...]
+    ensemble: Use | None
     oversight: tuple[Use, ...]
     refine: tuple[Use, ...]
     student: Use | None
@@ -70,6 +72,11 @@ class Phase:
     def name(self) -> str:
         """The phase's name."""
         return self.model.name
+
+    @property
+    def supervisor(self) -> Use:
+        """The first supervisor, which is also the naive floor."""
+        return self.supervisors[0]
 
 
 @dataclass(frozen=True)
@@ -298,7 +305,8 @@ class _Checker:
                 Phase(
                     model=model,
                     path=path,
-                    supervisor=uses["supervisors"][0],
+                    supervisors=tuple(uses["supervisors"]),
+                    ensemble=uses["ensemble"][0] if uses["ensemble"] else None,
                     oversight=tuple(uses["oversight"]),
                     refine=tuple(uses["refine"]),
                     student=uses["student"][0] if uses["student"] else None,
@@ -317,7 +325,7 @@ class _Checker:
             several = raw if isinstance(raw, list) else [raw]
             uses[key] = []
             for index, item in enumerate(several):
-                if raw is None or isinstance(raw, list) is not (key != "student"):
+                if raw is None or isinstance(raw, list) is not (key not in SINGLE):
                     continue
                 at = (*path, key, index) if isinstance(raw, list) else (*path, key)
                 use = self._use(kind, item, at)

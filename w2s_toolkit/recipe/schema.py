@@ -56,10 +56,13 @@ class PhaseModel(Strict):
 
     name: Name
     pool: Name = Field(description="Split that the supervisor labels and the student trains on.")
-    supervisors: Annotated[list[UseBlock], Field(min_length=1, max_length=1)]
+    supervisors: Annotated[list[UseBlock], Field(min_length=1)]
     oversight: list[UseBlock] = Field(
         default_factory=list,
         description="Protocols that add evidence for the supervisor, in order.",
+    )
+    ensemble: UseBlock | None = Field(
+        None, description="How several of the supervisor are trained and combined."
     )
     refine: list[UseBlock] = Field(
         default_factory=list, description="Changes to the pool labels before training, in order."
@@ -96,8 +99,12 @@ TASK_KEYS = frozenset(TaskOptions.model_fields)
 USE_BLOCKS: dict[str, str] = {
     "supervisors": "supervisors",
     "oversight": "oversight",
+    "ensemble": "ensemblers",
     "refine": "refiners",
     "student": "students",
     "evaluate": "evaluators",
 }
 """Key of a phase -> component kind of the blocks it holds."""
+
+SINGLE = frozenset({"ensemble", "student"})
+"""Keys of a phase that hold one block, not a list of them."""

@@ -107,7 +107,7 @@ def phases(recipe: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]
     for phase in recipe.get("phases") or []:
         phase = _mapping(phase)
         parts = [("pool", str(phase.get("pool") or ""))]
-        for field in ("supervisors", "oversight", "refine", "student", "evaluate"):
+        for field in ("supervisors", "oversight", "ensemble", "refine", "student", "evaluate"):
             value = phase.get(field)
             used = value if isinstance(value, list) else [value] if value else []
             said = ", ".join(_component(_mapping(u), short=field == "evaluate") for u in used)

@@ -4,33 +4,42 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
-from w2s_toolkit.contracts import Observation, SeedAggregator, StageJob
+from w2s_toolkit.contracts import MemberTrainer, Observation, SeedAggregator, StageJob
 from w2s_toolkit.data import Dataset, LabelSet, Metric, Metrics, ModelRef
 from w2s_toolkit.errors import AlignmentError, DataError
 from w2s_toolkit.hookspecs import Component
+from w2s_toolkit.plan.graph import Stage
 from w2s_toolkit.stages import rows
 from w2s_toolkit.stages.context import StageContext
+from w2s_toolkit.stages.members import Members, Sample
+from w2s_toolkit.store import Store
 
 T = TypeVar("T")
 
 LABELS, REF, METRICS, STATE = "labels.parquet", "ref.json", "metrics.json", "state.json"
+MEMBERS = "members.json"
 
 
 @dataclass
 class Work:
-    """A stage about to run: the job, its component and where its inputs lie."""
+    """A stage about to run: the job, its component and where its inputs lie.
+
+    ``members`` are the keys of the stages that an ensemble asked for, to be kept as long as it is.
+    """
 
     job: StageJob
     component: Component | None
     instance: Any
     context: StageContext
     folder_of: Callable[[str], Path]
+    store: Store
+    members: Mapping[str, None] = field(default_factory=dict)
 
     def folder(self, slot: str) -> Path:
         """The folder of an input."""
@@ -91,20 +100,83 @@ def run_fit(work: Work) -> None:
     """Fit a supervisor on gold."""
     splits = {"train": "train_on", "val": "choose_on"}
     given: dict[str, Dataset | None] = {"train": None, "val": None}
-    for slot, field in splits.items():
+    for slot, name in splits.items():
         if slot not in work.job.inputs:
             continue
         data = work.dataset(slot)
-        given[slot] = data if work.reads_gold(field) else data.blind()
-        if work.reads_gold(field):
+        given[slot] = data if work.reads_gold(name) else data.blind()
+        if work.reads_gold(name):
             work.remember_gold(len(data))
     ref = work.instance.fit(given["train"], work.context, val=given["val"])
     _write_ref(work, ref, "fit")
 
 
-def run_label(work: Work) -> None:
-    """Label a split with a supervisor or a trained model."""
+def run_member(work: Work) -> None:
+    """Train one member of an ensemble on gold, or on the targets it was given."""
+    data = work.dataset("train")
+    sample = Sample.read(work.folder("sample")) if "sample" in work.job.inputs else None
+    val = work.dataset("val") if "val" in work.job.inputs else None
+    if not isinstance(work.instance, MemberTrainer):
+        raise DataError(
+            "this supervisor cannot be a member of an ensemble: it has no method fit_member",
+            next_step="use one that is trained, such as finetuned, or leave out ensemble:",
+        )
+    train = data if sample is None else data.take(sample.rows)
+    given: dict[str, Any] = {}
+    if sample is not None:
+        given = {"weights": sample.weights, "target": sample.target}
+        given["token_weights"] = sample.token_weights
+    variation = dict(work.job.args["variation"])
+    work.context.count("training_rows", len(train))
+    ref = work.instance.fit_member(train, work.context, val=val, variation=variation, **given)
+    _write_ref(work, ref, "fit_member")
+
+
+def run_build(work: Work) -> None:
+    """Let an ensembler train its members."""
+    train, val = work.dataset("train"), None
+    splits = [(work.job.inputs["train"], train)]
+    # Members count none: all of them read the same gold.
+    work.remember_gold(len(train))
+    for key in {k for slot, k in work.job.inputs.items() if slot in ("val", "choose")}:
+        work.remember_gold(len(Dataset.read(work.folder_of(key) / rows.DATA)))
+    if "val" in work.job.inputs:
+        val = work.dataset("val")
+        splits.append((work.job.inputs["val"], val))
+    members = _members(work, splits, {})
+    ref = work.instance.build(members, train, val, work.context)
+    _write_ref(work, ref, "build")
+    fits = {key: stage.to_json() for key, stage in members.fits.items()}
+    (work.out / MEMBERS).write_text(json.dumps(fits, sort_keys=True))
+
+
+def run_combine(work: Work) -> None:
+    """Label a split with the members of an ensemble."""
     data = work.dataset("data").blind()
+    fits = json.loads((work.folder("ref") / MEMBERS).read_text())
+    known = {key: Stage.from_json(values) for key, values in fits.items()}
+    members = _members(work, [(work.job.inputs["data"], data)], known)
+    ref = _read_ref(work.folder("ref"))
+    labels = _labels_of(work.instance.label(ref, members, data, work.context), data, "label")
+    work.context.count("labels", len(labels))
+    provenance = {"component": "/".join(work.job.component), **dict(labels.provenance)}
+    replace(labels, data_digest=data.digest, provenance=provenance).write(work.out / LABELS)
+
+
+def _members(work: Work, data: list[tuple[str, Dataset]], known: Mapping[str, Stage]) -> Members:
+    args = work.job.args
+    val = {"val": work.job.inputs["choose"]} if "choose" in work.job.inputs else {}
+    _, bracket, rest = work.job.label.partition("[")
+    members = Members(args["members"], known, work.store, data, val, args["owner"], bracket + rest)
+    work.members = members.used
+    return members
+
+
+def run_label(work: Work) -> None:
+    """Label a split, or a sample of it, with a supervisor or a trained model."""
+    data = work.dataset("data").blind()
+    if "sample" in work.job.inputs:
+        data = data.take(Sample.read(work.folder("sample")).rows)
     ref = _read_ref(work.folder("ref")) if "ref" in work.job.inputs else None
     labels = _labels_of(work.instance.label(ref, data, work.context), data, "label")
     provenance = {
@@ -205,6 +277,9 @@ HANDLERS: dict[str, Callable[[Work], None]] = {
     "split": run_split,
     "assist": run_assist,
     "fit": run_fit,
+    "member": run_member,
+    "build": run_build,
+    "combine": run_combine,
     "label": run_label,
     "refine": run_refine,
     "train": run_train,

@@ -18,6 +18,7 @@ from w2s_toolkit.errors import DataError, StageError, StoreError, W2SError, is_d
 from w2s_toolkit.registry import Registry
 from w2s_toolkit.stages.context import StageContext
 from w2s_toolkit.stages.handlers import HANDLERS, Work
+from w2s_toolkit.stages.members import NotYet
 from w2s_toolkit.stages.shared import SharedObjects
 from w2s_toolkit.store import Store
 
@@ -27,7 +28,7 @@ REPORT = "the log has the traceback; if the message does not help, report it to 
 def run_job(
     job: StageJob, registry: Registry, store: Store, shared: SharedObjects, on_event: EventSink
 ) -> StageOutcome:
-    """Run a stage and commit its artefact.
+    """Run a stage and commit its artefact, or say which stages have to be made first.
 
     Errors become part of the outcome; KeyboardInterrupt passes. A workspace never outlives the
     call unless the process is killed.
@@ -50,8 +51,11 @@ def run_job(
             "created": time.time(),
             "counters": dict(context.counters),
             "warnings": context.warnings,
+            **({"members": list(work.members)} if work.members else {}),
         }
         store.commit(job.key, workspace, manifest)
+    except NotYet as wait:
+        return StageOutcome(job.key, pending=tuple(stage.to_json() for stage in wait.stages))
     except W2SError as error:
         called = registry.called(*job.component)
         if not error.where and job.component[1] and called not in error.what:
@@ -132,7 +136,9 @@ def _context(
         stage=job.label,
         key=job.key,
         out=workspace,
-        scratch=store.scratch(job.key, job.threads) if job.kind in ("fit", "train") else workspace,
+        scratch=store.scratch(job.key, job.threads)
+        if job.kind in ("fit", "member", "train")
+        else workspace,
         threads=job.threads,
         models={name: _model(registry, model) for name, model in job.models.items()},
         folder_of=lambda key: store.open(key).path,
@@ -160,4 +166,4 @@ def _work(job: StageJob, registry: Registry, store: Store, context: StageContext
         component = registry.get(kind, name)
         config = registry.config_model(component).model_validate(job.config)
         instance = registry.target(component)(config)
-    return Work(job, component, instance, context, lambda key: store.open(key).path)
+    return Work(job, component, instance, context, lambda key: store.open(key).path, store)

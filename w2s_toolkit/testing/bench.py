@@ -210,7 +210,7 @@ class Bench:
         config = self.registry.config_model(component).model_validate(job.config)
         instance = self.registry.target(component)(config)
         HANDLERS[job.kind](
-            Work(job, component, instance, context, lambda key: store.open(key).path)
+            Work(job, component, instance, context, lambda key: store.open(key).path, store)
         )
         return hash_files(context.out)
 

@@ -15,6 +15,7 @@ PLACES = {
     "tasks": "task",
     "supervisors": "phases.only.supervisors.{use}",
     "oversight": "phases.only.oversight.{use}",
+    "ensemblers": "phases.only.ensemble",
     "refiners": "phases.only.refine.{use}",
     "students": "phases.only.student",
     "evaluators": "phases.only.evaluate.{use}",
@@ -60,6 +61,9 @@ def write_recipe(
         document["task"] = {**block, "splits": dict(splits or SPLITS)}
     elif kind == "students":
         phase["student"] = block
+    elif kind == "ensemblers":
+        phase["supervisors"] = [{"use": TEACHER, "train_on": "weak_train"}]
+        phase["ensemble"] = block
     else:
         phase[{"refiners": "refine", "evaluators": "evaluate"}.get(kind, kind)] = [block]
     path.write_text(json.dumps(document, indent=1, ensure_ascii=False), encoding="utf-8")

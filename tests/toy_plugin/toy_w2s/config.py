@@ -7,6 +7,7 @@ from pydantic import Field
 from w2s_toolkit.config import (
     NEUTRAL,
     ComponentConfig,
+    EnsemblerConfig,
     EvaluatorConfig,
     ModelConfig,
     SplitName,
@@ -40,6 +41,14 @@ class BayesStudentConfig(StudentConfig):
 
     def ceiling(self):
         return self.model_copy(update={"sharpen": False})
+
+
+class BagConfig(EnsemblerConfig):
+    members: int = Field(4, ge=2)
+    halves: bool = False
+
+    def width(self):
+        return self.members
 
 
 class HintConfig(ComponentConfig):

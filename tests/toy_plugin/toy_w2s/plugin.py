@@ -49,6 +49,11 @@ def w2s_students():
 
 
 @hookimpl
+def w2s_ensemblers():
+    yield Component("toy_bag", "toy_w2s.words:Bag", "toy_w2s.config:BagConfig", "1", "Bagging.")
+
+
+@hookimpl
 def w2s_oversight_protocols():
     yield Component(
         "toy_hint", "toy_w2s.words:Hint", "toy_w2s.config:HintConfig", "1", "Adds a hint."

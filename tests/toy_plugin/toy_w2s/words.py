@@ -61,6 +61,15 @@ class BayesSupervisor(_Bayes):
         probs = np.eye(train.num_classes)[train.gold]
         return self._fit(train, probs, np.ones(len(train)), ctx)
 
+    def fit_member(
+        self, train, ctx, *, weights=None, token_weights=None, target=None, variation=None, val=None
+    ):
+        if self.config.fail == f"member {(variation or {}).get('number')}":
+            raise DataError("this member was told to fail", next_step="do not tell it to")
+        probs = np.eye(train.num_classes)[train.gold] if target is None else target
+        weight = np.ones(len(train)) if weights is None else weights
+        return self._fit(train, probs, weight, ctx)
+
 
 class BayesStudent(_Bayes):
     def train(self, pool, labels, ctx, *, val=None, init=None):
@@ -69,6 +78,37 @@ class BayesStudent(_Bayes):
         if self.config.sharpen:
             probs = np.eye(probs.shape[1])[labels.predicted]
         return self._fit(pool, probs, labels.weight * ~labels.abstain, ctx)
+
+
+class Bag:
+    """Members on bootstrap samples; the second half is asked for when the first is there."""
+
+    def __init__(self, config):
+        self.config = config
+
+    def build(self, members, train, val, ctx):
+        refs = []
+        halves = np.array_split(np.arange(self.config.members), 2 if self.config.halves else 1)
+        for half in halves:
+            asked = [self._member(members, train, ctx, int(i)) for i in half]
+            if self.config.halves:
+                members.predict_all(asked, train)
+            refs += asked
+        return ModelRef("", details={"members": [r.to_json() for r in refs]})
+
+    def _member(self, members, train, ctx, number):
+        drawn = np.random.default_rng([ctx.seed, number]).integers(0, len(train), len(train))
+        counts = np.bincount(drawn, minlength=len(train))
+        rows = np.flatnonzero(counts)
+        variation = {"number": number, "supervisor": number}
+        return members.fit(
+            number, train.take(rows), weights=counts[rows].astype(float), variation=variation
+        )
+
+    def label(self, ref, members, data, ctx):
+        refs = [ModelRef.from_json(r) for r in ref.details["members"]]
+        probs = np.mean([one.probs for one in members.predict_all(refs, data)], axis=0)
+        return LabelSet(data.ids, probs, data.info.classes)
 
 
 class Hint:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, field_validator
 from w2s_toolkit.config import (
     NEUTRAL,
     ComponentConfig,
+    EnsemblerConfig,
     EvaluatorConfig,
     InputPath,
     ModelConfig,
@@ -107,6 +108,10 @@ class PathInMetaConfig(ComponentConfig):
     path: InputPath
 
 
+class PastingConfig(EnsemblerConfig):
+    members: int = Field(3, ge=1)
+
+
 class NothingConfig(ComponentConfig):
     """No setting."""
 
@@ -117,11 +122,15 @@ _BASES = {
         EvaluatorConfig,
         ("LastRow", "OutOfBounds", "TwoClassesOnly", "ScoresAbstained", "NoReason", "Sums"),
     ),
+    "ensemblers": (
+        PastingConfig,
+        ("UnseededPasting", "SampleBySize", "NoMembers", "NeedsVal", "OneNumber", "Impatient", "Moody"),
+    ),
     "nothing": (
         NothingConfig,
         (
-            "NoiseByPosition", "Careless", "NoGold", "OneClass", "OneJob", "NoMembers", "Rewrites", "TellsGold", "CutsGroups", "NumberedIds", "Raises",
-            "Reseeds", "Pasting", "UnseededPasting",
+            "NoiseByPosition", "Careless", "NoGold", "OneClass", "OneJob", "Rewrites", "TellsGold", "CutsGroups", "NumberedIds", "Raises",
+            "Reseeds",
         ),
     ),
     "fitted": (

@@ -1,5 +1,6 @@
 """Components of the other kinds that break one contract each."""
 
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -189,13 +190,16 @@ class Pasting(_Base):
 
     def build(self, members, train, val, ctx):
         rng, refs = self.rng(ctx), []
-        for index in range(3):
+        for index in range(self.config.members):
             part = train.take(rng.permutation(len(train))[: len(train) // 2])
-            refs.append(members.fit(index, part).to_json())
-        return ModelRef("", details={"seeds": [1, 2, 3]})
+            refs.append(members.fit(index, part))
+        members.predict_all(refs, train)
+        return ModelRef("", details={"keys": [ref.key for ref in refs]})
 
-    def label(self, ref, data, ctx):
-        raise NotImplementedError
+    def label(self, ref, members, data, ctx):
+        refs = [ModelRef("", key=key) for key in ref.details["keys"]]
+        parts = members.predict_all(refs, data)
+        return replace(parts[0], probs=np.mean([p.probs for p in parts], axis=0))
 
 
 class UnseededPasting(Pasting):
@@ -203,6 +207,37 @@ class UnseededPasting(Pasting):
         return np.random.default_rng()
 
 
+class SampleBySize(Pasting):
+    def rng(self, ctx):
+        return np.random.default_rng([ctx.seed, self.config.members])
+
+
 class NoMembers(Pasting):
     def build(self, members, train, val, ctx):
         return ModelRef("", details={"seeds": (1, 2)})
+
+
+class OneNumber(Pasting):
+    def build(self, members, train, val, ctx):
+        members.fit(0, train)
+        return super().build(members, train, val, ctx)
+
+
+class NeedsVal(Pasting):
+    def build(self, members, train, val, ctx):
+        members.predict(members.fit(0, train), val)
+        return super().build(members, train, val, ctx)
+
+
+class Impatient(Pasting):
+    def build(self, members, train, val, ctx):
+        with suppress(Exception):
+            members.predict(members.fit(0, train), train)
+        return super().build(members, train, val, ctx)
+
+
+class Moody(Pasting):
+    def label(self, ref, members, data, ctx):
+        labels = super().label(ref, members, data, ctx)
+        shares = np.random.default_rng().dirichlet(np.ones(2), len(data))
+        return replace(labels.take(np.arange(len(data))[1:]), probs=shares[1:])

@@ -79,7 +79,16 @@ def w2s_executors():
 
 @hookimpl
 def w2s_ensemblers():
-    for name in ("Pasting", "UnseededPasting", "NoMembers"):
+    for name in (
+        "Pasting",
+        "UnseededPasting",
+        "SampleBySize",
+        "NoMembers",
+        "NeedsVal",
+        "OneNumber",
+        "Impatient",
+        "Moody",
+    ):
         yield _component(name, "others")
 
 

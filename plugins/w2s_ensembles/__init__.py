@@ -1,0 +1,1 @@
+"""Ensembles of weak supervisors: bagging, AdaBoost and gradient boosting."""

@@ -1,0 +1,131 @@
+"""Config models of the ensemblers. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from w2s_toolkit.config import EnsemblerConfig
+
+Difference = Literal["data", "features", "layers", "seeds", "models"]
+Pick = Literal["one_se", "best"]
+
+_FOLDS = (
+    "Folds by which a round is judged on rows its learner has not seen; 0: on the rows it was trained "
+    "on, of which a fine-tuned model knows nearly all."
+)
+_ALONE = "next: use its supervisor without an ensembler, or ask for 2 or more"
+
+
+class BaggingConfig(EnsemblerConfig):
+    """``use: bagging``."""
+
+    members: int = Field(5, ge=1, le=1000, description="Number of members.")
+    by: tuple[Difference, ...] = Field(
+        ("data",),
+        min_length=1,
+        description="How members differ: data (a bootstrap sample of groups each), features (a random "
+        "share of hidden dimensions), layers (the layer that is read), seeds; models alone: by "
+        "supervisor. Several supervisors take turns in any case.",
+    )
+    features: float = Field(
+        0.5, gt=0, lt=1, description="Share of hidden dimensions a member sees, with by: features."
+    )
+    shallowest: float = Field(
+        0.5, gt=0, lt=1, description="Least relative depth of a layer, with by: layers."
+    )
+    combine: Literal["mean", "log_odds", "product", "vote", "oob", "gate", "stacking"] = Field(
+        "mean",
+        description="Mean of probabilities, of log-odds, geometric mean, votes, a mean weighted by "
+        "out-of-bag accuracy, or a gate or stacking learned on validation data.",
+    )
+    size: Literal["all", "oob", "val"] = Field(
+        "all",
+        description="Keep all members, or as many as do best out-of-bag or on validation data.",
+    )
+    pick: Pick = Field(
+        "one_se",
+        description="The smallest size within a standard error of the best, or the best, with size.",
+    )
+
+    @property
+    def needs_val(self) -> bool:
+        """Whether it cannot do without validation data."""
+        return self.size == "val" or self.combine in ("gate", "stacking")
+
+    @property
+    def needs_out_of_bag(self) -> bool:
+        """Whether members are asked about the rows that their samples left out."""
+        return "oob" in (self.size, self.combine)
+
+    def check(self) -> list[str]:
+        """Ensembles that are none, and settings that contradict each other."""
+        problems = []
+        if self.members == 1:
+            problems.append(f"members: an ensemble of one member is that member; {_ALONE}")
+        if len(set(self.by)) < len(self.by):
+            problems.append("by: every word once")
+        if self.needs_out_of_bag and "data" not in self.by:
+            field = "combine" if self.combine == "oob" else "size"
+            problems.append(f"{field}: oob needs samples that leave rows out; next: add data to by")
+        return problems
+
+    def width(self) -> int:
+        """See :meth:`EnsemblerConfig.width`."""
+        return self.members
+
+
+class _RoundsConfig(EnsemblerConfig):
+    """What both kinds of boosting are told."""
+
+    rounds: int = Field(
+        5, ge=1, le=1000, description="Number of rounds, each of which adds a member."
+    )
+    learning_rate: float = Field(1.0, gt=0, le=2, description="Shrinkage of each round's step.")
+    cross_fit: int = Field(3, ge=0, le=19, description=_FOLDS)
+    stop: Literal["all", "val"] = Field(
+        "all", description="Keep all rounds, or as many as do best on validation data."
+    )
+    pick: Pick = Field(
+        "one_se",
+        description="The smallest number within a standard error of the best, or the best, with stop.",
+    )
+
+    @property
+    def needs_val(self) -> bool:
+        """Whether it cannot do without validation data."""
+        return self.stop == "val"
+
+    def width(self) -> int:
+        """See :meth:`EnsemblerConfig.width`."""
+        return self.cross_fit or 1
+
+    def check(self) -> list[str]:
+        """Ensembles that are none, and a single fold, which leaves nothing to train on."""
+        problems = []
+        if self.rounds == 1:
+            problems.append(f"rounds: an ensemble of one member is that member; {_ALONE}")
+        if self.cross_fit == 1:
+            problems.append("cross_fit: one fold leaves no row to train on; next: 0, or 2 or more")
+        return problems
+
+
+class AdaBoostConfig(_RoundsConfig):
+    """``use: adaboost``."""
+
+    reweight: Literal["loss", "resample"] = Field(
+        "loss", description="Weights of rows weigh the loss, or rows are drawn by them."
+    )
+    retries: int = Field(
+        3, ge=0, le=9, description="New seeds for a round that is no better than chance."
+    )
+    combine: Literal["mean", "vote"] = Field(
+        "mean", description="Weighted mean of probabilities, or SAMME's weighted votes."
+    )
+
+
+class GradientBoostingConfig(_RoundsConfig):
+    """``use: gradient_boosting``."""
+
+    cross_fit: int = Field(0, ge=0, le=19, description=_FOLDS)

@@ -1,0 +1,94 @@
+"""What members say, as arrays, and references to members as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from w2s_toolkit.contracts import MemberFactory
+from w2s_toolkit.data import BoolArray, Dataset, FloatArray, LabelSet, ModelRef
+from w2s_toolkit.errors import AlignmentError, DataError
+
+
+class Said(NamedTuple):
+    """What m members say of n rows, in the order of the data.
+
+    Attributes:
+        probs: (m, n, K) probabilities.
+        abstain: (m, n) where a member has no say.
+        classes: K class names; empty where each row has choices of its own.
+    """
+
+    probs: FloatArray
+    abstain: BoolArray
+    classes: tuple[str, ...]
+
+    def first(self, size: int) -> Said:
+        """The same of the first ``size`` members."""
+        return Said(self.probs[:size], self.abstain[:size], self.classes)
+
+
+def gather(
+    members: MemberFactory,
+    refs: Sequence[ModelRef],
+    data: Dataset,
+    classes: tuple[str, ...] = (),
+) -> Said:
+    """Ask all members about all rows, at once.
+
+    Args:
+        members: whom to ask.
+        refs: at least one member.
+        data: about which rows.
+        classes: order of the columns; by default that of the data or of the first member.
+
+    Raises:
+        AlignmentError: members have different classes, or not one answer a row.
+        DataError: members answer in texts.
+    """
+    labels = members.predict_all(refs, data)
+    wanted = classes or data.info.classes or labels[0].classes
+    number = len(wanted) or labels[0].probs.shape[1]
+    if len(data) and not number:
+        raise DataError(
+            "members that answer in texts have no class probabilities to combine",
+            where=data.name,
+            next_step="use an ensembler for a task with classes",
+        )
+    parts = [
+        _in_order(one, data, wanted, number, f"member {index}") for index, one in enumerate(labels)
+    ]
+    probs = np.stack([part.probs for part in parts])
+    return Said(probs, np.stack([part.abstain for part in parts]), wanted)
+
+
+def to_json(refs: Iterable[ModelRef]) -> list[Any]:
+    """References as they come back from a file, with lists in the place of tuples."""
+    found: list[Any] = json.loads(json.dumps([ref.to_json() for ref in refs]))
+    return found
+
+
+def from_json(details: Mapping[str, Any]) -> list[ModelRef]:
+    """The kept members of an ensemble: the first ``size`` of ``members``."""
+    return [ModelRef.from_json(raw) for raw in details["members"][: details["size"]]]
+
+
+def _in_order(
+    labels: LabelSet, data: Dataset, wanted: tuple[str, ...], number: int, who: str
+) -> LabelSet:
+    own = labels.classes or wanted
+    if sorted(own) != sorted(wanted) or (len(data) and labels.probs.shape[1] != number):
+        raise AlignmentError(
+            f"{who} of the ensemble answers with the classes {list(own)} "
+            f"({labels.probs.shape[1]} columns), the ensemble with {list(wanted)} ({number})",
+            where=data.name,
+            next_step="train all members for the same classes",
+        )
+    aligned = labels.align(data)
+    columns = [(aligned.classes or wanted).index(name) for name in wanted]
+    if not wanted or columns == list(range(number)):
+        return aligned
+    return LabelSet(aligned.ids, aligned.probs[:, columns], wanted, abstain=aligned.abstain)
