@@ -218,6 +218,11 @@ class EnsemblerConfig(ComponentConfig):
         description="Split whose gold labels choose size and weights; null: the supervisor's own.",
     )
 
+    @property
+    def needs_val(self) -> bool:
+        """Whether it cannot do without such a split."""
+        return False
+
     def width(self) -> int:
         """How many members it asks for at a time: they are trained side by side."""
         return 1

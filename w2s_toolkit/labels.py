@@ -66,6 +66,16 @@ class LabelSet:
         self._check(n)
 
     @classmethod
+    def of_gold(cls, data: Dataset) -> LabelSet:
+        """One-hot labels from the gold of a classification task.
+
+        Raises:
+            DataError: the data has none.
+        """
+        probs = np.eye(data.num_classes)[data.gold]
+        return cls(data.ids, probs, data.info.classes, data_digest=data.digest)
+
+    @classmethod
     def concat(cls, parts: Iterable[LabelSet]) -> LabelSet:
         """One label set of several over different ids, such as one for each batch of a large pool.
 

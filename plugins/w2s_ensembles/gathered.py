@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -66,9 +65,8 @@ def gather(
 
 
 def to_json(refs: Iterable[ModelRef]) -> list[Any]:
-    """References as they come back from a file, with lists in the place of tuples."""
-    found: list[Any] = json.loads(json.dumps([ref.to_json() for ref in refs]))
-    return found
+    """References as JSON, the same after they were written and read."""
+    return [ref.to_json() for ref in refs]
 
 
 def from_json(details: Mapping[str, Any]) -> list[ModelRef]:

@@ -42,8 +42,8 @@ class Finetuned:
                 next_step="name a split with gold labels in train_on",
             )
         require_classes(train)
-        model = ctx.model(self.config.model)
-        return fit_classifier(NAME, model, self.config, train, _gold(train), Xent(), ctx, val=val)
+        model, gold = ctx.model(self.config.model), LabelSet.of_gold(train)
+        return fit_classifier(NAME, model, self.config, train, gold, Xent(), ctx, val=val)
 
     def fit_member(
         self,
@@ -71,7 +71,8 @@ class Finetuned:
         if varied.seed is not None:
             ctx = copy.copy(ctx)
             ctx.seed = stage_seed(ctx.seed, "variation", str(varied.seed))
-        labels = _gold(train) if weights is None else replace(_gold(train), weight=weights)
+        gold = LabelSet.of_gold(train)
+        labels = gold if weights is None else replace(gold, weight=weights)
         return fit_classifier(
             NAME,
             ctx.model(self.config.model),
@@ -90,12 +91,3 @@ class Finetuned:
         if ref is None:
             raise DataError("finetuned labels only after it was fitted", where=ctx.stage)
         return label_with(NAME, ctx.model(self.config.model), self.config, ref, data, ctx)
-
-
-def _gold(data: Dataset) -> LabelSet:
-    return LabelSet(
-        ids=data.ids,
-        probs=np.eye(len(data.info.classes))[data.gold],
-        classes=data.info.classes,
-        data_digest=data.digest,
-    )

@@ -49,11 +49,8 @@ def soft_cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tens
     return -(target * torch.log_softmax(logits, dim=-1)).sum(-1)
 
 
-class Xent:
-    """Cross-entropy with the soft labels, CE(q, p).
-
-    Source: Burns et al. 2023 (arXiv 2312.09390), section 3.
-    """
+class _Stateless:
+    """A loss that is a function of logits and labels alone."""
 
     wants_preview = False
     wants_history = False
@@ -62,10 +59,6 @@ class Xent:
         self, fraction: float, preview: torch.Tensor | None, labels: torch.Tensor
     ) -> None:
         """Nothing to prepare."""
-
-    def rows(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """See :class:`Loss`."""
-        return soft_cross_entropy(logits, labels)
 
     def end_step(self, log_probs: torch.Tensor, labels: torch.Tensor) -> None:
         """Nothing to remember."""
@@ -78,7 +71,18 @@ class Xent:
         """Nothing to take up."""
 
 
-class Squared:
+class Xent(_Stateless):
+    """Cross-entropy with the soft labels, CE(q, p).
+
+    Source: Burns et al. 2023 (arXiv 2312.09390), section 3.
+    """
+
+    def rows(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """See :class:`Loss`."""
+        return soft_cross_entropy(logits, labels)
+
+
+class Squared(_Stateless):
     """Squared error between the centred logits and real targets (m, K), summed over classes.
 
     What the members of gradient boosting are fitted with (Friedman 2001, "Greedy function
@@ -86,27 +90,9 @@ class Squared:
     no probability.
     """
 
-    wants_preview = False
-    wants_history = False
-
-    def begin_step(
-        self, fraction: float, preview: torch.Tensor | None, labels: torch.Tensor
-    ) -> None:
-        """Nothing to prepare."""
-
     def rows(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """See :class:`Loss`."""
         return (logits - logits.mean(-1, keepdim=True) - labels).square().sum(-1)
-
-    def end_step(self, log_probs: torch.Tensor, labels: torch.Tensor) -> None:
-        """Nothing to remember."""
-
-    def state_dict(self) -> dict[str, torch.Tensor]:
-        """Empty."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
-        """Nothing to take up."""
 
 
 class Logconf:

@@ -63,6 +63,11 @@ class LabTaskConfig(ComponentConfig):
         description="Splits drawn from the easier half of the difficulties, all others from the "
         "harder half; null mixes them.",
     )
+    words: Literal["apart", "shared"] = Field(
+        "apart",
+        description="apart: the made-up words of weak_train, val, test and all other splits differ, so "
+        "labels of one teach no word of another. Without effect on lab_answer.",
+    )
     passage: Literal["none", "right", "wrong", "shuffled"] = Field(
         "none",
         description="Background that precedes each text: what its hard words mean (what is known "

@@ -236,18 +236,18 @@ def _argument(world: World, draw: Draws) -> str:
 
 
 KINDS_OF_DOCUMENT: Mapping[str, tuple[Callable[[World, Draws], str], float]] = {
-    "review": (_review, 0.13),
+    "review": (_review, 0.17),
     "report": (_report, 0.12),
-    "description": (_description, 0.11),
+    "description": (_description, 0.09),
     "glossary": (_glossary, 0.05),
-    "talk": (_talk, 0.03),
+    "talk": (_talk, 0.02),
     "retelling": (_retelling, 0.03),
     "whole_retelling": (_whole_retelling, 0.03),
     "roll": (_roll, 0.03),
     "reading": (_reading, 0.06),
     "reading_chat": (_reading_chat, 0.11),
     "yes_or_no": (_yes_or_no, 0.02),
-    "fact_chat": (_fact_chat, 0.07),
+    "fact_chat": (_fact_chat, 0.06),
     "background_chat": (_background_chat, 0.04),
     "meaning_chat": (_meaning_chat, 0.06),
     "explain_chat": (_explain_chat, 0.04),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -28,11 +29,11 @@ PLAIN: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 TIERS = (0, 1, 2, 3, 4)
 """Rarities. Words of the last are hardly ever met by the smallest model."""
 
-PER_TIER = {1: 8, 2: 16, 3: 32, 4: 64}
+PER_TIER = {1: 16, 2: 24, 3: 32, 4: 48}
 """Made-up words of each sense, by rarity."""
 
-SHARES = {0: 0.30, 1: 0.24, 2: 0.19, 3: 0.15, 4: 0.12}
-"""Share of the mentions in a text that fall to each rarity: one word of rarity 4 is met about 20
+SHARES = {0: 0.26, 1: 0.32, 2: 0.20, 3: 0.13, 4: 0.09}
+"""Share of the mentions in a text that fall to each rarity: one word of rarity 4 is met about 10
 times as seldom as one of rarity 1."""
 
 TURNING = 24
@@ -88,6 +89,18 @@ class Lexicon:
         for word in words:
             self.words.append(word)
             self._by.setdefault((word.field, word.sense, word.tier), []).append(word)
+
+    def part(self, number: int, parts: int, *key: object) -> Lexicon:
+        """One of ``parts`` lexicons that share English words alone; ``key`` draws who gets which."""
+        made = copy.copy(self)
+        made._by = {}
+        for (field, sense, tier), words in self._by.items():
+            drawn = Draws("part", *key, field, sense, tier).shuffled(words)
+            made._by[field, sense, tier] = words if tier == 0 else drawn[number::parts]
+        made.turning = Draws("part", *key, "turning").shuffled(self.turning)[number::parts]
+        made.words = [*(w for words in made._by.values() for w in words), *made.turning]
+        made.by_form = {word.form: word for word in made.words}
+        return made
 
     def of(self, field: str, sense: str, tier: int) -> list[Word]:
         """The words of one field, sense and rarity."""

@@ -18,9 +18,12 @@ from w2s_lab.grammar import listed, sentence
 from w2s_lab.lexicon import Word, senses_of
 from w2s_lab.meanings import meaning
 from w2s_lab.texts import Text, report, review
-from w2s_lab.world import ATTRIBUTES, Thing, the_world
+from w2s_lab.world import ATTRIBUTES, Thing, World, the_world
 from w2s_toolkit.contracts import Context, Row, TaskData
 from w2s_toolkit.data import TaskInfo
+
+PART_OF_SPLIT = {"weak_train": 0, "val": 1, "test": 2, "*": 3}
+"""Which part of the words a split may use when words are apart; ``*`` is all others."""
 
 HARD_WORDS = 3
 """Words that a passage explains."""
@@ -41,29 +44,47 @@ class LabTask(ABC):
     name: str
     info: TaskInfo
     per_group = 1
+    of_words = True
 
     def __init__(self, config: LabTaskConfig) -> None:
         self.config = config
         self.world = the_world()
+        apart = self.of_words and config.words == "apart"
+        self.parts = len(PART_OF_SPLIT) if apart else 1
+        self._views = [
+            self.world.part(part, self.parts, config.rows_seed) for part in range(self.parts)
+        ]
 
     def load(self, ctx: Context) -> TaskData:
         """See :meth:`w2s_toolkit.contracts.Task.load`."""
-        config = self.config
-        levels = sorted(config.difficulty)
-        if config.easy is None:
-            return TaskData(self.info, {"lab": self._rows(levels)}, {"*": "lab"})
+        levels, easy = sorted(self.config.difficulty), self.config.easy or []
         middle = len(levels) // 2
-        sources = {"easy": self._rows(levels[:middle]), "hard": self._rows(levels[middle:])}
-        return TaskData(self.info, sources, {**dict.fromkeys(config.easy, "easy"), "*": "hard"})
+        halves = {"easy": levels[:middle], "hard": levels[middle:]} if easy else {"lab": levels}
+        sources = {
+            _source(half, part): self._rows(its, part)
+            for half, its in halves.items()
+            for part in range(self.parts)
+        }
+        feeds = {}
+        for split in (*PART_OF_SPLIT, *easy):
+            half = ("easy" if split in easy else "hard") if easy else "lab"
+            part = PART_OF_SPLIT.get(split, PART_OF_SPLIT["*"])
+            feeds[split] = _source(half, part % self.parts)
+        return TaskData(self.info, sources, feeds)
 
-    def _rows(self, levels: list[int]) -> Iterator[Row]:
-        groups = -(-self.config.rows // self.per_group)
+    def _rows(self, levels: list[int], part: int) -> Iterator[Row]:
+        wanted = -(-self.config.rows // self.parts)
         made = 0
-        for number in range(groups):
-            for row in self.group(number // len(levels), levels[number % len(levels)]):
-                if made < self.config.rows:
+        for number in range(-(-wanted // self.per_group)):
+            within = number // len(levels) * self.parts + part
+            for row in self.group(within, levels[number % len(levels)]):
+                if made < wanted:
                     yield row
                 made += 1
+
+    def view(self, number: int) -> World:
+        """The world with the words that the ``number``-th group may use."""
+        return self._views[number % self.parts]
 
     def draw(self, *key: object) -> Draws:
         """A stream of draws for one row, or a part of it."""
@@ -108,6 +129,10 @@ class LabTask(ABC):
         return " ".join(told)
 
 
+def _source(half: str, part: int) -> str:
+    return f"{half}-{part}" if part else half
+
+
 class LabClaims(LabTask):
     """Does a claim about a review hold? The claim always says that the writer was pleased.
 
@@ -124,7 +149,12 @@ class LabClaims(LabTask):
         leaning = senses_of("leaning")[gold]
         length = draw.between(3, 4)
         return review(
-            self.world, draw, leaning, length=length, shares=word_shares(difficulty), contrary=0.08
+            self.view(number),
+            draw,
+            leaning,
+            length=length,
+            shares=word_shares(difficulty),
+            contrary=0.08,
         )
 
     def group(self, number: int, difficulty: int) -> Iterable[Row]:
@@ -159,7 +189,7 @@ class LabChoice(LabTask):
         draw = self.draw(number, difficulty)
         gold = draw.below(4)
         text = report(
-            self.world,
+            self.view(number),
             draw,
             self.info.classes[gold],
             fields=("topic",),
@@ -171,7 +201,7 @@ class LabChoice(LabTask):
     def group(self, number: int, difficulty: int) -> Iterable[Row]:
         """See :meth:`LabTask.group`."""
         text, gold = self.text(number, difficulty)
-        other, _ = self.text(number + 1, difficulty)
+        other, _ = self.text(number + self.parts, difficulty)
         passages = self.passages(hard_words(text, 9), hard_words(other, 9), (number, difficulty))
         prompt = f"Text: {text}\nTopic:"
         yield self.row(prompt, number, difficulty, passages, choices=self.info.classes, gold=gold)
@@ -194,9 +224,9 @@ class LabPreference(LabTask):
     def reply(self, number: int, difficulty: int, trust: str) -> Text:
         """A reply of one kind."""
         draw = self.draw(number, difficulty, trust)
-        topic = senses_of("topic")[number % 4]
+        topic = senses_of("topic")[number // self.parts % 4]
         return report(
-            self.world,
+            self.view(number),
             draw,
             topic,
             trust,
@@ -213,7 +243,7 @@ class LabPreference(LabTask):
         bad, good = (self.reply(number, difficulty, trust) for trust in senses_of("trust"))
         replies = (good, bad) if gold == 0 else (bad, good)
         words = [w for text in replies for w in hard_words(text, 2) if w.field == "trust"]
-        other = self.reply(number + 1, difficulty, draw.pick(senses_of("trust")))
+        other = self.reply(number + self.parts, difficulty, draw.pick(senses_of("trust")))
         passages = self.passages(words, hard_words(other, 9), (number, difficulty))
         asks, place = draw.pick(self.world.people), draw.pick(self.world.places)
         prompt = f"{asks} asks what has happened in {place}."
@@ -232,6 +262,7 @@ class LabAnswer(LabTask):
     """
 
     name = "lab_answer"
+    of_words = False
 
     def __init__(self, config: LabAnswerConfig) -> None:
         super().__init__(config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections.abc import Mapping
@@ -95,6 +96,12 @@ class World:
         """A known thing, of a rarity drawn by ``shares``."""
         tier = draw.weighted(list(shares), list(shares.values()))
         return draw.pick(self.things[tier])
+
+    def part(self, number: int, parts: int, *key: object) -> World:
+        """The same world with a part of its words; see :meth:`Lexicon.part`."""
+        made = copy.copy(self)
+        made.lexicon = self.lexicon.part(number, parts, *key)
+        return made
 
     def all_things(self) -> list[Thing]:
         """All known things, from the most to the least common."""

@@ -118,6 +118,19 @@ def test_an_ensemble_of_what_is_not_trained_is_refused(w2s: Any, toy_recipe: Pat
     assert "an ensemble trains its members" in done.stderr
 
 
+def test_what_is_chosen_on_gold_needs_a_split(w2s: Any, toy_recipe: Path) -> None:
+    gate = "phases.first.ensemble={use: bagging, combine: gate}"
+    done = w2s("validate", toy_recipe, "--set", gate)
+    assert done.returncode == 2
+    assert "'bagging' chooses on gold labels, but no split is named for it" in done.stderr
+    assert (
+        w2s("validate", toy_recipe, "--set", gate.replace("}", ", choose_on: val}")).returncode == 0
+    )
+    measured = ["--set", "phases.first.evaluate=[{use: accuracy, on: val}]"]
+    done = w2s("validate", toy_recipe, "--set", gate.replace("}", ", choose_on: val}"), *measured)
+    assert "it chooses size and weights of the ensemble" in done.stderr
+
+
 def test_usage_and_cleaning_know_the_members(w2s: Any, toy_recipe: Path) -> None:
     ran(w2s, toy_recipe, *BAG)
     first = load_run("last").path

@@ -25,6 +25,7 @@ def ensembles(draw):
 
 @rules
 @given(ensembles(), st.randoms(use_true_random=False))
+@settings(deadline=None)
 def test_order_of_members_does_not_matter(rule, ensemble, random):
     probs, weights, abstain = ensemble
     order = random.sample(range(len(probs)), len(probs))
@@ -36,6 +37,7 @@ def test_order_of_members_does_not_matter(rule, ensemble, random):
 
 @rules
 @given(ensembles(), st.randoms(use_true_random=False))
+@settings(deadline=None)
 def test_classes_that_change_places_do_so_in_the_result(rule, ensemble, random):
     probs, weights, abstain = ensemble
     order = random.sample(range(probs.shape[2]), probs.shape[2])
@@ -47,6 +49,7 @@ def test_classes_that_change_places_do_so_in_the_result(rule, ensemble, random):
 
 @rules
 @given(ensembles())
+@settings(deadline=None)
 def test_results_are_probabilities(rule, ensemble):
     found = combine(rule, *ensemble)
     assert found.probs.min() >= 0
@@ -55,7 +58,7 @@ def test_results_are_probabilities(rule, ensemble):
 
 @rules
 @given(ensembles())
-@settings(max_examples=50)
+@settings(deadline=None)
 def test_a_weight_of_two_is_the_member_twice(rule, ensemble):
     probs, _, abstain = ensemble
     weights = np.ones(len(probs))

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from learners import SklearnMembers, blobs, features_of, make_data
@@ -57,11 +57,13 @@ def test_votes_are_those_of_scikit_learn(both):
 
 
 @given(ERRORS)
+@settings(deadline=None)
 def test_two_classes_give_twice_the_half_logarithm(error):
     assert alpha(error, 2) == pytest.approx(2 * (0.5 * math.log((1 - error) / error)))
 
 
 @given(npst.arrays(np.float64, 12, elements=st.floats(0.01, 1)), npst.arrays(np.bool_, 12))
+@settings(deadline=None)
 def test_two_classes_give_the_two_class_weights(weights, wrong):
     assume(0 < wrong.sum() < 12)
     weights = weights / weights.sum()
@@ -79,6 +81,7 @@ def test_alpha_is_positive_just_below_chance(classes):
 
 
 @given(ERRORS, st.floats(0.05, 2))
+@settings(deadline=None)
 def test_learning_rate_scales_alpha(error, rate):
     assert alpha(error, 3, rate) == pytest.approx(rate * alpha(error, 3))
 
@@ -99,6 +102,7 @@ def test_rows_without_an_answer_are_no_error():
 
 
 @given(ERRORS, st.integers(2, 100_000))
+@settings(deadline=None)
 def test_token_alpha_is_sammes_where_guessing_is_the_error_to_beat(error, vocabulary):
     assert token_alpha(error, 1 - 1 / vocabulary) == pytest.approx(
         alpha(error, vocabulary), rel=1e-6, abs=1e-6
@@ -106,12 +110,14 @@ def test_token_alpha_is_sammes_where_guessing_is_the_error_to_beat(error, vocabu
 
 
 @given(ERRORS, ERRORS)
+@settings(deadline=None)
 def test_token_alpha_is_positive_where_the_model_before_is_beaten(error, before):
     assume(abs(error - before) > 1e-9)
     assert (token_alpha(error, before) > 0) == (error < before)
 
 
 @given(st.lists(st.lists(st.booleans(), min_size=1, max_size=6), min_size=2, max_size=6), ERRORS)
+@settings(deadline=None)
 def test_after_an_update_the_expert_is_as_bad_as_the_model_before_it(answers, before):
     wrong = [np.array(tokens) for tokens in answers]
     share = np.concatenate(wrong).mean()

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from w2s_ensembles.samples import (
@@ -38,6 +38,7 @@ def test_groups_are_drawn_alike_often():
 
 
 @given(GROUPS, st.integers(0, 2**31 - 1))
+@settings(deadline=None)
 def test_a_sample_holds_whole_groups_as_many_as_there_are(groups, seed):
     sample = bootstrap(groups, np.random.default_rng(seed))
     counts = np.zeros(len(groups))
@@ -49,6 +50,7 @@ def test_a_sample_holds_whole_groups_as_many_as_there_are(groups, seed):
 
 
 @given(GROUPS, st.integers(0, 2**31 - 1))
+@settings(deadline=None)
 def test_out_of_bag_never_holds_a_group_that_was_drawn(groups, seed):
     sample = bootstrap(groups, np.random.default_rng(seed))
     left = out_of_bag(sample, len(groups))
@@ -57,6 +59,7 @@ def test_out_of_bag_never_holds_a_group_that_was_drawn(groups, seed):
 
 
 @given(GROUPS, st.integers(2, 6), st.integers(0, 2**31 - 1))
+@settings(deadline=None)
 def test_folds_cut_no_group_and_are_even(groups, number, seed):
     found = folds(groups, number, np.random.default_rng(seed))
     pairs = set(zip(groups.tolist(), found.tolist(), strict=True))

@@ -81,6 +81,14 @@ def _check_members(phase: Phase, problems: Problems) -> None:
                 f"an ensemble trains its members, and {use.name!r} here is trained on nothing",
                 "set train_on, or leave out ensemble:",
             )
+    ensemble = phase.ensemble.config
+    needs_val = isinstance(ensemble, EnsemblerConfig) and ensemble.needs_val
+    if needs_val and not any(getattr(config, "choose_on", None) for config in (ensemble, *configs)):
+        problems.add(
+            phase.ensemble.path,
+            f"{phase.ensemble.name!r} chooses on gold labels, but no split is named for it",
+            "set choose_on here or in the supervisor, such as choose_on: val",
+        )
     for key in ("train_on", "choose_on"):
         if len({getattr(config, key) for config in configs}) > 1:
             problems.add(

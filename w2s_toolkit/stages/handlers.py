@@ -212,7 +212,7 @@ def run_train(work: Work) -> None:
     """Train a student on weak labels, or the ceiling on gold."""
     pool = work.dataset("pool")
     if work.job.args["labels"] == "gold":
-        labels = gold_labels(pool)
+        labels = LabelSet.of_gold(pool)
         work.remember_gold(len(pool))
     else:
         labels = work.labels("labels").align(pool)
@@ -263,13 +263,6 @@ def mean_over_seeds(each: list[Metrics]) -> Metrics:
             float(np.mean(numbers)) if complete else None, reason="" if complete else missing
         )
     return Metrics(values)
-
-
-def gold_labels(data: Dataset) -> LabelSet:
-    """One-hot labels from gold, as the ceiling is trained on."""
-    classes = data.info.classes
-    probs = np.eye(data.num_classes)[data.gold]
-    return LabelSet(data.ids, probs, classes, data_digest=data.digest)
 
 
 HANDLERS: dict[str, Callable[[Work], None]] = {

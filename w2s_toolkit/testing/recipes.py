@@ -62,7 +62,7 @@ def write_recipe(
     elif kind == "students":
         phase["student"] = block
     elif kind == "ensemblers":
-        phase["supervisors"] = [{"use": TEACHER, "train_on": "weak_train"}]
+        phase["supervisors"] = [{"use": TEACHER, "train_on": "weak_train", "choose_on": "val"}]
         phase["ensemble"] = block
     else:
         phase[{"refiners": "refine", "evaluators": "evaluate"}.get(kind, kind)] = [block]
