@@ -127,6 +127,14 @@ class EvaluatorConfig(ComponentConfig):
         """The roles it measures in this recipe."""
         return tuple(r for r in self.subjects if self.roles is None or r in self.roles)
 
+    def scored(self) -> bool:
+        """Whether it measures what models give the gold answers, token by token.
+
+        It is then handed :attr:`~w2s_toolkit.data.LabelSet.token_log_probs` and ``token_hits`` of the
+        gold answers instead of the models' own answers.
+        """
+        return False
+
     def measures_pool(self) -> bool:
         """Whether it also measures the supervisor's labels on the pool in this recipe."""
         return self.pool_labels and (self.roles is None or "supervisor" in self.roles)

@@ -190,6 +190,52 @@ class MemberTrainer(Protocol):
         """
 
 
+@runtime_checkable
+class AnswerScorer(Protocol):
+    """The optional part of a supervisor or student that generates: how probable gold answers are."""
+
+    def score(self, ref: ModelRef | None, data: Dataset, ctx: Context) -> LabelSet:
+        """What the model gives the gold answers of ``data``, token by token, answers read so far given.
+
+        Returns:
+            Labels with ``token_log_probs`` and ``token_hits`` and without texts. The token that ends an
+            answer counts. ``ref`` None: the model as it comes.
+        """
+
+
+class Together(NamedTuple):
+    """Members that write one text together.
+
+    Attributes:
+        refs: of members that share their tokens.
+        weights: one a member, not negative, at least one positive.
+        rule: how distributions of the next token are mixed: ``mean`` of probabilities, or ``product``.
+    """
+
+    refs: Sequence[ModelRef]
+    weights: Sequence[float]
+    rule: str = "mean"
+
+
+@runtime_checkable
+class JointWriter(Protocol):
+    """The optional part of a supervisor whose members can write together, each token from all."""
+
+    def label_together(
+        self, together: Together, models: Sequence[str], data: Dataset, ctx: Context
+    ) -> LabelSet:
+        """Answers to every row; ``models`` are the entries of ``models:`` of the members, one each.
+
+        Raises:
+            DataError: the members have different tokens, or the rule is not known.
+        """
+
+    def score_together(
+        self, together: Together, models: Sequence[str], data: Dataset, ctx: Context
+    ) -> LabelSet:
+        """What they together give the gold answers, as :meth:`AnswerScorer.score`."""
+
+
 class MemberFactory(Protocol):
     """Handed to an ensembler; every call is a keyed child stage, so 4 members grow to 8 by training 4.
 
@@ -234,6 +280,18 @@ class MemberFactory(Protocol):
     def predict_all(self, refs: Sequence[ModelRef], data: Dataset) -> list[LabelSet]:
         """The same of several members, in their order; waits for all, trained side by side."""
 
+    def score_all(self, refs: Sequence[ModelRef | None], data: Dataset) -> list[LabelSet]:
+        """What each member gives the gold answers of ``data``, see :meth:`AnswerScorer.score`.
+
+        None stands for the first supervisor's model as it comes, before any training.
+        """
+
+    def write(self, together: Together, data: Dataset) -> LabelSet:
+        """Answers that members write together, token by token, see :class:`JointWriter`."""
+
+    def score(self, together: Together, data: Dataset) -> LabelSet:
+        """What they together give the gold answers of ``data``."""
+
 
 @runtime_checkable
 class Ensembler(Protocol):
@@ -254,6 +312,14 @@ class Ensembler(Protocol):
 
         A row on which no member has an answer abstains.
         """
+
+
+@runtime_checkable
+class EnsembleScorer(Protocol):
+    """The optional second half of an ensembler for generated answers."""
+
+    def score(self, ref: ModelRef, members: MemberFactory, data: Dataset, ctx: Context) -> LabelSet:
+        """As :meth:`AnswerScorer.score`, for the ensemble; ``data`` holds gold."""
 
 
 @runtime_checkable

@@ -224,6 +224,22 @@ class Dataset:
             )
         return arrow.to_numpy(column).astype(np.int64)
 
+    @property
+    def gold_texts(self) -> Strings:
+        """Gold answers of a generation task, n texts.
+
+        Raises:
+            DataError: the data is blind or its answers are classes.
+        """
+        column = self._columns["gold_text"]
+        if column.null_count or self.info.kind != "generation":
+            raise DataError(
+                "gold answers were asked of data that has none",
+                where=self.name,
+                next_step="declare uses_gold on the component, or do without gold",
+            )
+        return Strings(column)
+
     @cached_property
     def digest(self) -> str:
         """Hash of the ids and the evidence, whatever the order of rows and blind or not."""

@@ -15,12 +15,17 @@ import pyarrow as pa
 from w2s_toolkit import arrow
 from w2s_toolkit.arrow import Strings
 from w2s_toolkit.errors import AlignmentError, DataError
+from w2s_toolkit.jagged import Jagged
 
 if TYPE_CHECKING:
     from w2s_toolkit.data import Dataset
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
+
+
+_BY_TOKEN: dict[str, npt.DTypeLike] = {"token_log_probs": np.float64, "token_hits": np.bool_}
+"""Fields with one value a token of an answer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +41,10 @@ class LabelSet:
         abstain: (n,) rows without an answer; their probabilities are ignored.
         weight: (n,) non-negative weight of each row in training.
         texts: n generated answers; None for classification.
+        token_log_probs: log-probability in nats of each token of n answers: of the generated ones,
+            or of the gold ones where these were scored; None where nobody measured it.
+        token_hits: whether each token of n gold answers is the most probable one at its place, given
+            the gold tokens before it.
         data_digest: :attr:`Dataset.digest` of the data that was labelled.
         provenance: component, version, model fingerprint, parents, usage.
 
@@ -50,6 +59,8 @@ class LabelSet:
     abstain: BoolArray = field(default_factory=lambda: np.zeros(0, bool))
     weight: FloatArray = field(default_factory=lambda: np.zeros(0))
     texts: Sequence[str] | None = None
+    token_log_probs: Jagged | None = None
+    token_hits: Jagged | None = None
     data_digest: str = ""
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
@@ -67,11 +78,14 @@ class LabelSet:
 
     @classmethod
     def of_gold(cls, data: Dataset) -> LabelSet:
-        """One-hot labels from the gold of a classification task.
+        """One-hot labels from the gold of a classification task; the gold texts of one of generation.
 
         Raises:
             DataError: the data has none.
         """
+        if data.info.kind == "generation":
+            nothing = np.zeros((len(data), 0))
+            return cls(data.ids, nothing, texts=data.gold_texts, data_digest=data.digest)
         probs = np.eye(data.num_classes)[data.gold]
         return cls(data.ids, probs, data.info.classes, data_digest=data.digest)
 
@@ -99,6 +113,10 @@ class LabelSet:
             raise DataError("label weights must be finite, non-negative and one per id")
         if self.texts is not None and len(self.texts) != n:
             raise DataError(f"{len(self.texts)} texts for {n} ids")
+        for name in _BY_TOKEN:
+            values = getattr(self, name)
+            if values is not None and len(values) != n:
+                raise DataError(f"{name} of {len(values)} answers for {n} ids")
         if self.classes and len(self.classes) != self.probs.shape[1]:
             raise DataError(f"{len(self.classes)} classes but {self.probs.shape[1]} columns")
         if not self.id_column.unique:
@@ -167,15 +185,20 @@ class LabelSet:
             abstain=self.abstain[rows],
             weight=self.weight[rows],
             texts=None if self.texts is None else Strings(arrow.take(_column(self.texts), rows)),
+            token_log_probs=_taken(self.token_log_probs, rows),
+            token_hits=_taken(self.token_hits, rows),
         )
 
     def write(self, path: Path) -> None:
-        """Write one Parquet file: id, p0 … p(K−1), abstain, weight, text when there is one."""
+        """Write one Parquet file: id, p0 … p(K−1), abstain, weight; text and tokens where there are any."""
         columns: dict[str, Any] = {"id": self.id_column.arrow}
         columns |= {f"p{k}": self.probs[:, k] for k in range(self.probs.shape[1])}
         columns |= {"abstain": self.abstain, "weight": self.weight}
         if self.texts is not None:
             columns["text"] = _column(self.texts)
+        for name in _BY_TOKEN:
+            if getattr(self, name) is not None:
+                columns[name] = getattr(self, name).arrow
         meta = json.dumps(
             {
                 "classes": list(self.classes),
@@ -200,6 +223,11 @@ class LabelSet:
             abstain=arrow.to_numpy(table["abstain"].cast(pa.uint8())).astype(bool),
             weight=arrow.to_numpy(table["weight"]),
             texts=Strings(table["text"]) if "text" in table.column_names else None,
+            **{
+                name: Jagged.from_arrow(table[name], dtype)
+                for name, dtype in _BY_TOKEN.items()
+                if name in table.column_names
+            },
             data_digest=meta["data_digest"],
             provenance=meta["provenance"],
         )
@@ -217,6 +245,7 @@ class _Joined:
             "abstain": [],
             "weight": [],
         }
+        self._by_token: dict[str, list[Jagged]] = {name: [] for name in _BY_TOKEN}
 
     def add(self, part: LabelSet) -> None:
         """Take over the rows of a part; what it holds otherwise can go."""
@@ -229,19 +258,24 @@ class _Joined:
                 f"label sets over {list(first.classes)} ({first.probs.shape[1]} columns) and "
                 f"{list(part.classes)} ({part.probs.shape[1]} columns) cannot be joined"
             )
-        if (part.texts is None) != (first.texts is None):
-            raise DataError("label sets with and without texts cannot be joined")
+        for name in ("texts", *_BY_TOKEN):
+            if (getattr(part, name) is None) != (getattr(first, name) is None):
+                raise DataError(f"label sets with and without {name} cannot be joined")
         self._ids += part.id_column.arrow.chunks
         if part.texts is not None:
             self._texts += _column(part.texts).chunks
         for name, parts in self._numbers.items():
             parts.append(getattr(part, name))
+        for name, rows in self._by_token.items():
+            if getattr(part, name) is not None:
+                rows.append(getattr(part, name))
 
     def labels(self) -> LabelSet:
         """All of them as one."""
         if self._first is None:
             raise DataError("there are no labels to join")
         numbers: dict[str, Any] = {n: np.concatenate(p) for n, p in self._numbers.items()}
+        numbers |= {n: Jagged.concat(rows) if rows else None for n, rows in self._by_token.items()}
         texts = None if self._first.texts is None else _chunked(self._texts)
         return replace(self._first, ids=_chunked(self._ids), texts=texts, **numbers)
 
@@ -257,3 +291,7 @@ def _strings(values: Any) -> Strings:
 def _column(texts: Sequence[str]) -> pa.ChunkedArray:
     assert isinstance(texts, Strings)
     return texts.arrow
+
+
+def _taken(values: Jagged | None, rows: npt.NDArray[Any]) -> Jagged | None:
+    return None if values is None else values.take(rows)

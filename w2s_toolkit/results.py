@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from w2s_toolkit import arrow
 from w2s_toolkit.data import Dataset, LabelSet
-from w2s_toolkit.plan.planner import Measured, Plan, Predicted
+from w2s_toolkit.plan.plan import Measured, Plan, Predicted
 from w2s_toolkit.signatures import failure_signatures
 from w2s_toolkit.stages.handlers import LABELS, METRICS
 from w2s_toolkit.stages.rows import DATA, read_info
@@ -57,8 +57,9 @@ def dump(results: Mapping[str, Any]) -> str:
 def write_predictions(plan: Plan, store: Store, folder: Path) -> list[dict[str, Any]]:
     """One Parquet table a model and split; returns an index of them.
 
-    Columns: id, group (rows of one question), gold, weak (the supervisor's class), weak_p0 … (its probabilities), predicted,
-    p0 … p(K−1), abstain.
+    Columns: id, group (rows of one question), gold, weak (the supervisor's class), weak_p0 … (its
+    probabilities), predicted, p0 … p(K−1), abstain. In a generation task gold, weak and predicted are
+    texts, and there are no probabilities.
     """
     index = []
     for row in plan.predicted:
@@ -97,11 +98,8 @@ def _predictions(store: Store, row: Predicted) -> pa.Table:
     data = Dataset.read(store.open(row.data).path / DATA)
     labels = LabelSet.read(store.open(row.key).path / LABELS).align(data)
     weak = LabelSet.read(store.open(row.weak).path / LABELS).align(data)
-    columns: dict[str, Any] = {
-        "id": data.ids.arrow,
-        "group": data.column("group"),
-        "gold": data.column("gold"),
-    }
+    columns: dict[str, Any] = {"id": data.ids.arrow, "group": data.column("group")}
+    columns["gold"] = data.column("gold_text" if data.info.kind == "generation" else "gold")
     columns["weak"] = _or_null(weak)
     columns |= {f"weak_p{k}": weak.probs[:, k] for k in range(weak.probs.shape[1])}
     columns["predicted"] = _or_null(labels)
@@ -111,7 +109,11 @@ def _predictions(store: Store, row: Predicted) -> pa.Table:
     return arrow.table(columns).replace_schema_metadata(meta)
 
 
-def _or_null(labels: LabelSet) -> pa.Array:
+def _or_null(labels: LabelSet) -> pa.Array | pa.ChunkedArray:
+    """Each row's answer, a class or a text, null where there is none."""
+    if labels.texts is not None:
+        given = zip(labels.texts, labels.abstain, strict=True)
+        return arrow.text_array(None if abstains else text for text, abstains in given)
     return arrow.from_numpy(labels.predicted, ~labels.abstain)
 
 

@@ -14,7 +14,12 @@ from pathlib import Path
 from w2s_toolkit.errors import UsageError
 from w2s_toolkit.plan.graph import Graph
 
-HEAVY = frozenset({"assist", "build", "combine", "fit", "label", "member", "refine", "train"})
+HEAVY = frozenset(
+    {
+        *("assist", "build", "combine", "combine_scores", "fit", "label", "member", "refine"),
+        *("label_together", "score", "score_together", "train"),
+    }
+)
 """Kinds of stages that may compute with a model. All others get one thread."""
 
 MOST = 4

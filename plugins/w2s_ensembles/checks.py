@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from w2s_ensembles.curve import Truth
+from w2s_ensembles.samples import IntArray
 from w2s_toolkit.data import BoolArray, Dataset
 from w2s_toolkit.errors import DataError
 from w2s_toolkit.groups import group_codes
@@ -19,17 +20,12 @@ def truth_of(data: Dataset) -> Truth:
     Raises:
         DataError: there are no rows, or no gold classes.
     """
-    if not len(data):
-        raise DataError(
-            "an ensemble cannot be built on no rows",
-            where=data.name,
-            next_step="give the split more rows",
-        )
+    require_rows(data)
     if data.info.kind == "generation":
         raise DataError(
             "this ensembler is for tasks with classes, not for generated text",
             where=data.name,
-            next_step="use a classification or preference task",
+            next_step="use a classification or preference task, or use: writers or token_boosting",
         )
     return Truth(data.gold, group_codes(data))
 
@@ -45,13 +41,36 @@ def val_truth(val: Dataset | None, setting: str, where: str) -> Truth:
     Raises:
         DataError: there is none.
     """
+    return truth_of(require_val(val, setting, where))
+
+
+def require_rows(data: Dataset) -> None:
+    """Raise where there is nothing to build on.
+
+    Raises:
+        DataError: see above.
+    """
+    if not len(data):
+        raise DataError(
+            "an ensemble cannot be built on no rows",
+            where=data.name,
+            next_step="give the split more rows",
+        )
+
+
+def require_val(val: Dataset | None, setting: str, where: str) -> Dataset:
+    """The validation data that a setting asks for; arguments as of :func:`val_truth`.
+
+    Raises:
+        DataError: there is none.
+    """
     if val is None or not len(val):
         raise DataError(
             f"{setting} is decided on validation data, and the ensembler was given none",
             where=where,
             next_step="name a validation split for it, or choose a setting that does without",
         )
-    return truth_of(val)
+    return val
 
 
 def require_groups(truth: Truth, least: int, why: str, where: str) -> None:
@@ -60,7 +79,16 @@ def require_groups(truth: Truth, least: int, why: str, where: str) -> None:
     Raises:
         DataError: see above.
     """
-    number = int(truth.groups.max(initial=-1)) + 1
+    _require(truth.groups, least, why, where)
+
+
+def require_group_count(groups: IntArray, least: int, why: str, data: Dataset) -> None:
+    """As :func:`require_groups`, from group numbers (n,) of ``data``."""
+    _require(groups, least, why, data.name)
+
+
+def _require(groups: IntArray, least: int, why: str, where: str) -> None:
+    number = int(groups.max(initial=-1)) + 1
     if number < least:
         raise DataError(
             f"{why} needs at least {least} groups of rows; there are {number}",

@@ -129,3 +129,65 @@ class GradientBoostingConfig(_RoundsConfig):
     """``use: gradient_boosting``."""
 
     cross_fit: int = Field(0, ge=0, le=19, description=_FOLDS)
+
+
+class TokenBoostingConfig(_RoundsConfig):
+    """``use: token_boosting``."""
+
+    retries: int = Field(
+        3, ge=0, le=9, description="New seeds for a round that does not beat the bare model."
+    )
+    rule: Literal["mean", "product"] = Field(
+        "mean", description="Weighted mean of the experts' next-token probabilities, or product."
+    )
+
+
+class WritersConfig(EnsemblerConfig):
+    """``use: writers``."""
+
+    members: int = Field(5, ge=2, le=1000, description="Number of members.")
+    by: tuple[Literal["data", "seeds", "models"], ...] = Field(
+        ("data",),
+        min_length=1,
+        description="How members differ: data (a bootstrap sample of groups each), seeds; models alone: "
+        "by supervisor. Several supervisors take turns in any case.",
+    )
+    combine: Literal["mean", "product", "learned", "vote"] = Field(
+        "mean",
+        description="Mean or product of next-token probabilities, a mean with weights learned on "
+        "validation data, or a vote on whole answers.",
+    )
+    size: Literal["all", "val"] = Field(
+        "all", description="Keep all members, or as many as do best on validation data."
+    )
+    pick: Pick = Field(
+        "one_se",
+        description="The smallest size within a standard error of the best, or the best, with size.",
+    )
+
+    @property
+    def needs_val(self) -> bool:
+        """Whether it cannot do without validation data."""
+        return self.size == "val" or self.combine == "learned"
+
+    @property
+    def rule(self) -> Literal["mean", "product"]:
+        """How next-token distributions are mixed."""
+        return "product" if self.combine == "product" else "mean"
+
+    def as_bagging(self) -> BaggingConfig:
+        """What members are asked to be, as bagging says it."""
+        return BaggingConfig(members=self.members, by=self.by)
+
+    def check(self) -> list[str]:
+        """Settings that contradict each other."""
+        problems = []
+        if len(set(self.by)) < len(self.by):
+            problems.append("by: every word once")
+        if self.combine == "vote" and self.size == "val":
+            problems.append("size: votes give tokens no probability to choose by; next: size: all")
+        return problems
+
+    def width(self) -> int:
+        """See :meth:`EnsemblerConfig.width`."""
+        return self.members

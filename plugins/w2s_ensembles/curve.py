@@ -37,7 +37,7 @@ def point(size: int, combined: Combined, truth: Truth) -> Point:
     found: Point = {"size": size, "n": int(given.sum())}
     for name, values in (("accuracy", right), ("log_loss", log_loss(probs, gold))):
         found[name] = float(values.mean()) if len(values) else None
-        found[f"{name}_se"] = _standard_error(values, groups)
+        found[f"{name}_se"] = standard_error(values, groups)
     return found
 
 
@@ -85,7 +85,7 @@ def choose(
     return min(int(p["size"]) for p in scored if sign * (p[by] - best[by]) >= -slack)
 
 
-def _standard_error(values: FloatArray, groups: IntArray) -> float:
+def standard_error(values: FloatArray, groups: IntArray) -> float:
     """Standard error of a mean, whole groups being the independent units; 0 for fewer than two."""
     numbers, of_row = np.unique(groups, return_inverse=True)
     count = len(numbers)

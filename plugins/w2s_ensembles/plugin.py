@@ -25,6 +25,18 @@ _ENSEMBLERS = (
         "GradientBoostingConfig",
         "Each member learns what those before it left of the gold labels.",
     ),
+    (
+        "writers",
+        "writers:Writers",
+        "WritersConfig",
+        "Members that write apart, mixed token by token or by a vote on whole answers.",
+    ),
+    (
+        "token_boosting",
+        "token_boosting:TokenBoosting",
+        "TokenBoostingConfig",
+        "Each expert learns the answer tokens that those before it got wrong (EnsemW2S).",
+    ),
 )
 
 

@@ -74,7 +74,7 @@ class Rounds:
         at = (turn.number, turn.attempt)
         if at not in self._asked:
             every = np.arange(len(self._train))
-            index = _number(turn, 0) if turn.attempt else turn.number
+            index = helper_number(turn.number, turn.attempt, 0) if turn.attempt else turn.number
             self._asked[at] = self._fit(index, every, turn, 0)
         return self._asked[at]
 
@@ -84,7 +84,12 @@ class Rounds:
             said = gather(self._members, [self.member(turn)], self._train)
             return Unseen(said.probs[0], said.abstain[0])
         helpers = [
-            self._fit(_number(turn, fold + 1), np.flatnonzero(self._folds != fold), turn, fold + 1)
+            self._fit(
+                helper_number(turn.number, turn.attempt, fold + 1),
+                np.flatnonzero(self._folds != fold),
+                turn,
+                fold + 1,
+            )
             for fold in range(int(self._folds.max()) + 1)
         ]
         # One question to all: helpers are trained side by side only if they are waited for
@@ -114,5 +119,6 @@ class Rounds:
         )
 
 
-def _number(turn: Turn, slot: int) -> int:
-    return _FIRST + (turn.number * _ATTEMPTS + turn.attempt) * _SLOTS + slot
+def helper_number(number: int, attempt: int, slot: int) -> int:
+    """The member number of a retry (``slot`` 0) or of the helper of a fold (from 1) of a round."""
+    return _FIRST + (number * _ATTEMPTS + attempt) * _SLOTS + slot

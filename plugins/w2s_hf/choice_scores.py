@@ -113,7 +113,7 @@ def _prepare(
 ) -> tuple[Tokens, list[list[_Target]]]:
     tokenizer = model.tokenizer(ctx)
     limit = length_limit(tokenizer, model.transformers_config(ctx), model.config.max_length)
-    start_ids = _start_ids(tokenizer)
+    start_ids = beginning(tokenizer)
     texts: list[str] = []
     for q in questions:
         gap = "" if q.prompt[-1:].isspace() or not q.prompt else " "
@@ -178,7 +178,7 @@ def _common(group: list[list[int]]) -> int:
     return len(shortest)
 
 
-def _start_ids(tokenizer: Any) -> list[int]:
+def beginning(tokenizer: Any) -> list[int]:
     """The token that the tokenizer puts before every text, if any."""
     with quiet():
         around = tokenizer("")["input_ids"]

@@ -15,6 +15,7 @@ import torch
 
 from w2s_hf import network as net
 from w2s_hf import pooling
+from w2s_hf.adapters import add_lora, merge_lora
 from w2s_hf.checkpoint import Checkpoints
 from w2s_hf.compact import compact, restore
 from w2s_hf.config import TrainingConfig
@@ -62,11 +63,7 @@ def fit_classifier(
         ModelError: the model cannot be loaded or trained.
     """
     require_classes(data)
-    if model.dtype is torch.float16:
-        raise ModelError(
-            f"model {model.name!r} cannot be trained in float16, which overflows",
-            next_step="set dtype: auto in its entry of models:",
-        )
+    model.require_trainable()
     rows = _training_rows(data, labels.align(data), targets, model, config, ctx)
     team = Team(model.device)
     network = _new_network(model, config, len(data.info.classes), ctx.seed, init, variation)
@@ -102,7 +99,7 @@ def fit_classifier(
     restore(network.body)
     network.seen = None
     if model.config.peft is not None:
-        net.merge_lora(network)
+        network.body = merge_lora(network.body)
     network.requires_grad_(False)
 
     folder = ctx.out / net.FOLDER
@@ -316,7 +313,7 @@ def _new_network(
         how = pooling.choose(config.pooling, body, body.config, model.folder, model.name)
         network = PooledClassifier(body, classes, how)
     if model.config.peft is not None:
-        net.add_lora(network, model.config.peft, seed)
+        network.body = add_lora(network.body, model.config.peft, seed)
     if variation.features is not None:
         hide_features(network, variation.features, seed)
     return network

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -119,21 +121,45 @@ class HFModel:
             code=self.config.trust_remote_code,
         )
 
+    def new_language_model(self, dtype: torch.dtype, folder: Path | None = None) -> Any:
+        """A fresh copy of the language model, as :meth:`new_body` of the network without a head."""
+        return load_language_model(
+            folder or self.folder,
+            self.name,
+            dtype=dtype,
+            attention=self.attention,
+            code=self.config.trust_remote_code,
+        )
+
+    def require_trainable(self) -> None:
+        """Refuse a number format in which training overflows.
+
+        Raises:
+            ModelError: the model computes in float16.
+        """
+        if self.dtype is torch.float16:
+            raise ModelError(
+                f"model {self.name!r} cannot be trained in float16, which overflows",
+                next_step="set dtype: auto in its entry of models:",
+            )
+
     def language_model(self, ctx: Context) -> Any:
         """The language model on its device, shared by the stages of a process; not to be changed."""
 
         def build() -> Any:
-            model = load_language_model(
-                self.folder,
-                self.name,
-                dtype=self.dtype,
-                attention=self.attention,
-                code=self.config.trust_remote_code,
-            )
-            return model.requires_grad_(False).to(self.device)
+            return self.new_language_model(self.dtype).requires_grad_(False).to(self.device)
 
         name = f"hf-lm:{self.fingerprint}:{self.dtype}:{self.attention}:{self.device}"
         return ctx.shared(name, build, nbytes=weight_bytes(self.folder), needs=[self.fingerprint])
+
+
+def files_digest(paths: Iterable[Path]) -> str:
+    """Hash of files by name and content, whatever their order."""
+    h = hashlib.sha256()
+    for path in sorted(paths):
+        with path.open("rb") as file:
+            h.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
+    return h.hexdigest()
 
 
 def weight_bytes(folder: Path) -> int:

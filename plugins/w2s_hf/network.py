@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +13,7 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from w2s_hf import pooling as pool_by
-from w2s_hf.config import LoraSettings
-from w2s_hf.model import HFModel
+from w2s_hf.model import HFModel, files_digest
 from w2s_hf.quiet import quiet
 from w2s_toolkit.errors import ModelError
 
@@ -86,45 +84,6 @@ def hidden_size(body: Any) -> int:
     return int(body.config.get_text_config().hidden_size)
 
 
-def add_lora(network: PooledClassifier, settings: LoraSettings, seed: int) -> None:
-    """Freeze the body and put adapters into it, drawn from ``seed``.
-
-    Raises:
-        ModelError: no layer has one of the names asked for.
-    """
-    import peft
-
-    lora = peft.LoraConfig(
-        r=settings.r,
-        lora_alpha=settings.alpha,
-        lora_dropout=0.0,
-        target_modules=settings.target_modules or "all-linear",
-    )
-    with quiet(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed % 2**63)
-        try:
-            network.body = peft.get_peft_model(network.body, lora)
-        except ValueError as error:
-            names = sorted(
-                {
-                    n.rpartition(".")[2]
-                    for n, m in network.body.named_modules()
-                    if isinstance(m, nn.Linear)
-                }
-            )
-            raise ModelError(
-                f"adapters cannot be added: {str(error).splitlines()[0]}",
-                next_step=f"peft.target_modules can name: {', '.join(names)}",
-            ) from error
-
-
-def merge_lora(network: PooledClassifier) -> None:
-    """Add the adapters into the weights; the body is a plain transformers model again."""
-    adapted: Any = network.body
-    with quiet():
-        network.body = adapted.merge_and_unload()
-
-
 def save(
     network: PooledClassifier,
     folder: Path,
@@ -169,8 +128,4 @@ def load(folder: Path, model: HFModel, dtype: torch.dtype) -> PooledClassifier:
 
 def weights_digest(folder: Path) -> str:
     """Hash of every weight file and the head's description, by name and content."""
-    h = hashlib.sha256()
-    for path in sorted([*folder.glob("*.safetensors"), folder / "head.json"]):
-        with path.open("rb") as file:
-            h.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
-    return h.hexdigest()
+    return files_digest([*folder.glob("*.safetensors"), folder / "head.json"])

@@ -39,6 +39,17 @@ def w2s_supervisors() -> Iterable[Component]:
         extra=EXTRA,
     )
     yield Component(
+        "sft",
+        "w2s_hf.sft:SftTeacher",
+        "w2s_hf.sft_config:SftTeacherConfig",
+        "1",
+        "A small language model fine-tuned to write gold answers.",
+        needs=("generate", "train"),
+        uses_gold=("train_on", "choose_on"),
+        requires=(*REQUIRES, "trl", "peft"),
+        extra=EXTRA,
+    )
+    yield Component(
         "zero_shot",
         "w2s_hf.zero_shot:ZeroShot",
         "w2s_hf.config:ZeroShotConfig",
@@ -68,6 +79,16 @@ def w2s_students() -> Iterable[Component]:
         "A transformers model with a classification head, trained on weak labels.",
         needs=("train",),
         requires=REQUIRES,
+        extra=EXTRA,
+    )
+    yield Component(
+        "sft",
+        "w2s_hf.sft:Sft",
+        "w2s_hf.sft_config:SftConfig",
+        "1",
+        "A language model trained to write the answers its supervisor wrote.",
+        needs=("generate", "train"),
+        requires=(*REQUIRES, "trl", "peft"),
         extra=EXTRA,
     )
 

@@ -14,8 +14,8 @@ from w2s_metrics.scored import (
     abstained,
     answers,
     join_remarks,
+    nothing_there,
     same_items,
-    why_not,
 )
 from w2s_toolkit.contracts import Context, Observation
 from w2s_toolkit.data import BoolArray, Dataset, LabelSet, Metric, Metrics
@@ -24,6 +24,8 @@ from w2s_toolkit.groups import group_codes
 
 class Accuracy:
     """Share of rows answered right; ties count as an answer of the first class.
+
+    A generated answer is right if it is the gold one but for case, punctuation, articles and spacing.
 
     Rows with no answer are left out and counted in the remark. One seed: Wilson's interval with
     the effective number of rows (:func:`~w2s_metrics.intervals.proportion`). Several seeds: the
@@ -37,7 +39,7 @@ class Accuracy:
 
     def evaluate(self, subject: LabelSet, data: Dataset, ctx: Context) -> Metrics:
         """``accuracy`` on the rows of ``data`` that ``subject`` answers."""
-        reason = why_not(data)
+        reason = nothing_there(data)
         if reason:
             return Metrics({"accuracy": Metric(None, reason=reason)})
         found = answers(subject, data)
@@ -68,7 +70,7 @@ class Accuracy:
         self, first: Sequence[Observation], second: Sequence[Observation], ctx: Context
     ) -> Metrics:
         """Difference of the mean accuracies, from the same resamples of both."""
-        reason = next(filter(None, (why_not(s.data) for s in (*first, *second))), "")
+        reason = next(filter(None, (nothing_there(s.data) for s in (*first, *second))), "")
         pairs = None if reason else pair_up(first, second)
         if pairs is None:
             return Metrics({"accuracy": Metric(None, reason=reason or UNLIKE_ROWS)})

@@ -13,8 +13,8 @@ from w2s_metrics.scored import (
     IntArray,
     answers,
     join_remarks,
+    nothing_there,
     same_items,
-    why_not,
 )
 from w2s_toolkit.contracts import Context, Observation
 from w2s_toolkit.data import BoolArray, Dataset, LabelSet, Metric, Metrics
@@ -100,7 +100,7 @@ def _hits(part: _Part) -> Hits:
 
 def _why_not(seed: Observation) -> str:
     missing = "" if "supervisor" in seed.references else "there is no supervisor to compare with"
-    return why_not(seed.data) or missing
+    return nothing_there(seed.data) or missing
 
 
 def _parts(seed: Observation) -> dict[str, _Part]:

@@ -22,6 +22,22 @@ class AccuracyConfig(BootstrapConfig):
     pool_labels: ClassVar[bool] = True
 
 
+class ExactMatchConfig(AccuracyConfig):
+    """``use: exact_match``."""
+
+
+class TokenAccuracyConfig(BootstrapConfig):
+    """``use: token_accuracy``."""
+
+    def scored(self) -> bool:
+        """It reads what models give the gold answers."""
+        return True
+
+
+class PerplexityConfig(TokenAccuracyConfig):
+    """``use: perplexity``."""
+
+
 class AurocConfig(BootstrapConfig):
     """``use: auroc``."""
 

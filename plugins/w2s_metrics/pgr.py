@@ -11,7 +11,7 @@ from w2s_metrics.accuracy import mean_over_seeds
 from w2s_metrics.config import PgrConfig
 from w2s_metrics.contrast import Contrast, Scored, contrast, ratio_difference_interval
 from w2s_metrics.paired import UNLIKE_ROWS, Hits, Pairs, draw_two, pair_up
-from w2s_metrics.scored import answers, same_items, why_not
+from w2s_metrics.scored import answers, nothing_there, same_items
 from w2s_toolkit.contracts import Context, Observation
 from w2s_toolkit.data import Dataset, FloatArray, LabelSet, Metric, Metrics
 from w2s_toolkit.groups import group_codes
@@ -51,7 +51,7 @@ class Pgr:
         return Metrics(self._measure(seeds).values, {"seeds": rows})
 
     def _measure(self, seeds: Sequence[Observation]) -> Metrics:
-        reason = next(filter(None, (why_not(s.data) for s in seeds)), "")
+        reason = next(filter(None, (nothing_there(s.data) for s in seeds)), "")
         if reason:
             return Metrics({"pgr": Metric(None, reason=reason)})
         seeds, shared = same_items(seeds)
@@ -72,7 +72,7 @@ class Pgr:
         self, first: Sequence[Observation], second: Sequence[Observation], ctx: Context
     ) -> Metrics:
         """Differences of all values that both have, from the same resamples of both."""
-        reason = next(filter(None, (why_not(s.data) for s in (*first, *second))), "")
+        reason = next(filter(None, (nothing_there(s.data) for s in (*first, *second))), "")
         pairs = None if reason else pair_up(first, second)
         if pairs is None:
             return Metrics({"pgr": Metric(None, reason=reason or UNLIKE_ROWS)})

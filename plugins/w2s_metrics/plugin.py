@@ -8,6 +8,24 @@ from w2s_toolkit.hookspecs import Component, hookimpl
 
 _EVALUATORS = (
     ("accuracy", "accuracy:Accuracy", "AccuracyConfig", "Share of rows answered right."),
+    (
+        "exact_match",
+        "exact_match:ExactMatch",
+        "ExactMatchConfig",
+        "Share of generated answers that are the gold one.",
+    ),
+    (
+        "token_accuracy",
+        "by_token:TokenAccuracy",
+        "TokenAccuracyConfig",
+        "Share of the tokens of gold answers that a model would have written.",
+    ),
+    (
+        "perplexity",
+        "by_token:Perplexity",
+        "PerplexityConfig",
+        "How surprised a model is by the gold answers.",
+    ),
     ("auroc", "auroc:Auroc", "AurocConfig", "Area under the ROC curve, one-vs-rest for K > 2."),
     ("pgr", "pgr:Pgr", "PgrConfig", "Performance gap recovered, with its guard and interval."),
     (

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -20,10 +23,12 @@ class Answers(NamedTuple):
     """One role's answers on n rows.
 
     Attributes:
-        predicted: (n,) most probable class, the first one on a tie.
-        right: (n,) whether it is the gold class.
+        predicted: (n,) most probable class, the first one on a tie; for generated answers a number
+            that equal answers share.
+        right: (n,) whether it is the gold class, or the gold answer.
         given: (n,) whether there is an answer at all; the rest of a row counts only where it is.
-        probs: (n, K) probabilities, rows summing to one exactly where given.
+        probs: (n, K) probabilities, rows summing to one exactly where given; (n, 0) for generated
+            answers.
     """
 
     predicted: IntArray
@@ -33,9 +38,14 @@ class Answers(NamedTuple):
 
 
 def why_not(data: Dataset) -> str:
-    """Why classification measures do not apply to this data; empty when they do."""
+    """Why measures of classification do not apply to this data; empty when they do."""
     if data.info.kind == "generation":
         return "not defined for generated text"
+    return nothing_there(data)
+
+
+def nothing_there(data: Dataset) -> str:
+    """Why nothing at all can be measured on this data; empty when something can."""
     return "" if len(data) else "there are no rows"
 
 
@@ -46,7 +56,10 @@ def answers(labels: LabelSet, data: Dataset) -> Answers:
         AlignmentError: the ids differ.
         DataError: the data is blind, or a gold class has no probability.
     """
-    labels, gold = labels.align(data), data.gold
+    labels = labels.align(data)
+    if data.info.kind == "generation":
+        return _texts(labels, data)
+    gold = data.gold
     classes = labels.probs.shape[1]
     if gold.size and (gold.min() < 0 or gold.max() >= classes):
         raise DataError(
@@ -59,6 +72,33 @@ def answers(labels: LabelSet, data: Dataset) -> Answers:
     probs = np.where(given[:, None], labels.probs, 1.0 / classes)
     predicted = np.asarray(probs.argmax(1), dtype=np.int64)
     return Answers(predicted, predicted == gold, given, probs / probs.sum(1, keepdims=True))
+
+
+def _texts(labels: LabelSet, data: Dataset) -> Answers:
+    if labels.texts is None:
+        raise DataError(
+            "there are no generated answers to compare with gold",
+            where=data.name,
+            next_step="use a supervisor and a student that generate, such as sft",
+        )
+    said = np.array([text_code(text) for text in labels.texts], dtype=np.int64)
+    gold = np.array([text_code(text) for text in data.gold_texts], dtype=np.int64)
+    return Answers(said, said == gold, ~labels.abstain, labels.probs)
+
+
+def text_code(text: str) -> int:
+    """A number that answers share when they are equal but for case, punctuation and spacing.
+
+    The normal form of SQuAD's exact match (Rajpurkar et al. 2016, arXiv 1606.05250, section 6.1),
+    which also leaves out English articles, hashed to 64 bits.
+    """
+    plain = unicodedata.normalize("NFKC", text).casefold()
+    words = [w for w in _NO_WORD.sub(" ", plain).split() if w not in ("a", "an", "the")]
+    digest = hashlib.blake2b(" ".join(words).encode("utf-8", "surrogatepass"), digest_size=8)
+    return int.from_bytes(digest.digest(), "little", signed=True)
+
+
+_NO_WORD = re.compile(r"[^\w]+")
 
 
 def abstained(given: BoolArray) -> str:

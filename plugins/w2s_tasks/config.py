@@ -63,10 +63,10 @@ class SciqConfig(HubSetConfig):
 
     hub_id: ClassVar[str] = "allenai/sciq"
 
-    form: Literal["pairs", "choice"] = Field(
+    form: Literal["pairs", "choice", "write"] = Field(
         "pairs",
         description="pairs: a right and a wrong candidate a question, each to be judged; "
-        "choice: pick one of four.",
+        "choice: pick one of four; write: the answer is to be written.",
     )
     with_support: bool = Field(False, description="Put the supporting passage before the question.")
     candidate_seed: int = Field(
@@ -84,7 +84,13 @@ class TableConfig(ComponentConfig):
     config: str | None = Field(None, description="Its configuration.")
     revision: str | None = Field(None, description="Its branch, tag or commit.")
     template: str = Field(description='What a model reads: "Q: {question} A: {answer}".')
-    choices: tuple[str, ...] = Field(min_length=2, description="Class names, in order.")
+    choices: tuple[str, ...] | None = Field(
+        None, min_length=2, description="Class names, in order; left out where answers are written."
+    )
+    answer: str | None = Field(
+        None,
+        description="Column or template of the answer that is to be written, in place of choices.",
+    )
     label: str = Field("label", description="Column with the class: code from 0, or name.")
     label_map: dict[str | int | bool, str] | None = Field(
         None, description="Class name for each value of the label column."
@@ -105,11 +111,18 @@ class TableConfig(ComponentConfig):
             problems.append("give either `path` (your files) or `id` (a hub data set)")
         if self.id is None and (self.config or self.revision):
             problems.append("`config` and `revision` go with `id`, not with `path`")
-        for name in ("template", "group"):
+        if (self.choices is None) == (self.answer is None):
+            problems.append(
+                "give either `choices` (answers are classes) or `answer` (answers are written)"
+            )
+        if self.answer is not None and self.label_map is not None:
+            problems.append("`label_map` is for classes; leave it out beside `answer`")
+        for name in ("template", "group", "answer"):
             problems += _template_problems(name, getattr(self, name))
         if not problems and not parse_template(self.template).columns:
             problems.append("`template` names no column: write one as {column}")
-        problems += _choice_problems(self.choices, self.label_map)
+        if self.choices is not None:
+            problems += _choice_problems(self.choices, self.label_map)
         return problems
 
     def files(self) -> Files:

@@ -14,6 +14,7 @@ from w2s_toolkit.contracts import Context, Row, TaskData
 from w2s_toolkit.data import TaskInfo
 
 CLASSES = ("no", "yes")
+_JUDGED = "Is this answer to the question correct?"
 _DISTRACTORS = ("distractor1", "distractor2", "distractor3")
 _REMARKS = {
     "no_distractor": "have no distractor that differs from the right answer; they are left out",
@@ -23,11 +24,12 @@ _REMARKS = {
 
 
 class Sciq:
-    """Science questions, as candidates to be judged or as a choice of four.
+    """Science questions, as candidates to be judged, as a choice of four, or to be answered in words.
 
     ``form: pairs``: each question gives two rows, its right answer (``yes``) and one distractor
     (``no``), so classes are balanced. ``form: choice``: each question gives one row with four
-    choices of its own. The distractor, and the order of choices, follow from a hash of
+    choices of its own. ``form: write``: each question gives one row whose answer is written. The
+    distractor, and the order of choices, follow from a hash of
     ``candidate_seed`` and the texts alone: neither the order of rows nor which distractor stands
     in which column matters. Both rows of a question are in one group.
 
@@ -41,14 +43,13 @@ class Sciq:
     def load(self, ctx: Context) -> TaskData:
         """See :meth:`w2s_toolkit.contracts.Task.load`."""
         found = open_hub_set(self.config)
-        pairs = self.config.form == "pairs"
-        make: Callable[[Record, Remarks], Iterable[Row]] = self._pair if pairs else self._choice
+        make: Callable[[Record, Remarks], Iterable[Row]]
+        make, info = {
+            "pairs": (self._pair, TaskInfo("classification", CLASSES, _JUDGED)),
+            "choice": (self._choice, TaskInfo("classification", (), "Which answer is correct?")),
+            "write": (self._write, TaskInfo("generation", (), "What is the answer?")),
+        }[self.config.form]
         rows = {name: rows_of(s, ctx, make, _REMARKS) for name, s in found.items()}
-        info = TaskInfo(
-            "classification",
-            CLASSES if pairs else (),
-            "Is this answer to the question correct?" if pairs else "Which answer is correct?",
-        )
         return TaskData(info, rows, usual_feeds(found))
 
     def _pair(self, record: Record, remarks: Remarks) -> Iterable[Row]:
@@ -71,6 +72,11 @@ class Sciq:
         order = sorted((answer, *distractors), key=lambda text: self._rank(question, text))
         gold = order.index(answer)
         yield Row(stem, tuple(order), gold=gold, group=question, meta={"line": record.line})
+
+    def _write(self, record: Record, remarks: Remarks) -> Iterable[Row]:
+        question, answer, _ = _parts(record)
+        stem = f"{self._stem(record, question, remarks)}\nA:"
+        yield Row(stem, gold_text=answer, group=question, meta={"line": record.line})
 
     def _stem(self, record: Record, question: str, remarks: Remarks) -> str:
         support = record.text("support").strip() if self.config.with_support else ""

@@ -12,7 +12,7 @@ from w2s_tasks.labels import LabelReader
 from w2s_tasks.sources import Remarks, Source, open_files, open_hub, rows_of
 from w2s_tasks.template import parse_template
 from w2s_toolkit.contracts import Context, Row, TaskData
-from w2s_toolkit.data import TaskInfo
+from w2s_toolkit.data import Kind, TaskInfo
 from w2s_toolkit.errors import DataError
 from w2s_toolkit.seen import Seen, fingerprints
 
@@ -21,7 +21,7 @@ _REMARKS = {"blank_text": "have no text in any column of the template; they are 
 
 
 class Table:
-    """Classification over K named classes with a prompt made by a template.
+    """Classification over K named classes, or answers to be written, with prompts by a template.
 
     Every source is opened and its first row made at once, so that a wrong path, column or label
     is reported before anything is trained; the rest is read as it is asked for.
@@ -31,7 +31,8 @@ class Table:
         self.config = config
         self._template = parse_template(config.template)
         self._group = parse_template(_as_template(config.group)) if config.group else None
-        self._labels = LabelReader(config.label, config.choices, config.label_map)
+        self._answer = parse_template(_as_template(config.answer)) if config.answer else None
+        self._labels = LabelReader(config.label, config.choices or (), config.label_map)
 
     def load(self, ctx: Context) -> TaskData:
         """See :meth:`w2s_toolkit.contracts.Task.load`."""
@@ -41,7 +42,8 @@ class Table:
         for name, source in sources.items():
             self._row(source.first)
             rows[name] = _checked(rows_of(source, ctx, _Maker(self, ids), _REMARKS), ids)
-        info = TaskInfo("classification", self.config.choices, self.config.question)
+        kind: Kind = "classification" if self._answer is None else "generation"
+        info = TaskInfo(kind, self.config.choices or (), self.config.question)
         return TaskData(info, rows, feeds)
 
     def _open(self) -> tuple[dict[str, Source], dict[str, str]]:
@@ -58,13 +60,18 @@ class Table:
     def _row(self, record: Record) -> Row:
         prompt = self._template.render(record.text)
         group = self._group.render(record.text) if self._group else ""
-        return Row(
-            prompt,
-            self.config.choices,
-            gold=self._labels.read(record),
-            group=group,
-            meta={"line": record.line},
-        )
+        meta = {"line": record.line}
+        if self._answer is not None:
+            answer = self._answer.render(record.text).strip()
+            if not answer:
+                raise DataError(
+                    "the answer is blank",
+                    where=record.where,
+                    next_step="give every row an answer, or leave the row out",
+                )
+            return Row(prompt, gold_text=answer, group=group, meta=meta)
+        gold = self._labels.read(record)
+        return Row(prompt, self.config.choices or (), gold=gold, group=group, meta=meta)
 
     def make(self, record: Record, remarks: Remarks, ids: _Ids) -> Row:
         """One row, with its id where the data has ids."""

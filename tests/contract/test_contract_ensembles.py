@@ -73,3 +73,48 @@ class TestGradientBoosting(NoisyContract):
 class TestGradientBoostingOnSeenRows(NoisyContract):
     use = "gradient_boosting"
     config = {"rounds": 2}
+
+
+class WritingContract(EnsemblerContract):
+    """Every fifth gold answer is another one."""
+
+    def make_data(self, name: str) -> Dataset:
+        data = tiny_dataset(self.rows, name=name, kind="generation")
+        texts = sorted(set(data.gold_texts))
+        wrong = np.random.default_rng(7).random(len(data)) < 0.2
+        rows = [
+            replace(e, gold_text=texts[e.gold_text == texts[0]] if w else e.gold_text)
+            for e, w in zip(data, wrong, strict=True)
+        ]
+        return Dataset.from_examples(rows, data.info, name)
+
+
+class TestTokenBoosting(WritingContract):
+    use = "token_boosting"
+    config = {"rounds": 3}
+    bad_configs = [{"rounds": 1}, {"cross_fit": 1}, {"rule": "vote"}]
+
+
+class TestTokenBoostingChosen(WritingContract):
+    use = "token_boosting"
+    config = {"rounds": 3, "stop": "val", "cross_fit": 0, "rule": "product"}
+
+
+class TestWriters(WritingContract):
+    use = "writers"
+    config = {"members": 3}
+    other_values = {"by": ["data", "seeds"]}
+    bad_configs = [{"members": 1}, {"by": ["data", "data"]}, {"combine": "vote", "size": "val"}]
+
+
+class TestWritersThatLearn(WritingContract):
+    use = "writers"
+    config = {"members": 3, "combine": "learned", "size": "val"}
+    other_values = {"by": ["seeds"]}
+
+
+class TestWritersThatVote(WritingContract):
+    use = "writers"
+    config = {"members": 3, "combine": "vote", "by": ["seeds"]}
+    fixed = {"size": "votes give tokens no probability to choose a size by"}
+    other_values = {"by": ["data"]}

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from w2s_hf.tiny import Family, make_tiny_model
-from w2s_toolkit.data import Dataset
+from w2s_toolkit.data import Dataset, LabelSet
 from w2s_toolkit.testing import (
     ModelContract,
     StudentContract,
@@ -72,6 +73,45 @@ class TestClassifier(StudentContract):
 
     def make_models(self, folder: Path) -> Mapping[str, Any]:
         return {"tested": tiny(folder, "bert", peft={"r": 2})}
+
+
+WRITING = {**TRAINING, "max_new_tokens": 3}
+
+
+@pytest.mark.slow
+class TestSftTeacher(SupervisorContract):
+    use = "sft"
+    config = {**WRITING, "train_on": "weak_train", "choose_on": "val"}
+    bad_configs = [{"epochs": 0}, {"template": "the same for all"}, {"micro_batch_size": 3}]
+
+    def make_models(self, folder: Path) -> Mapping[str, Any]:
+        return {"tested": tiny(folder)}
+
+    def make_data(self, name: str) -> Dataset:
+        return tiny_dataset(self.rows, name=name, kind="generation")
+
+
+@pytest.mark.slow
+class TestSft(StudentContract):
+    use = "sft"
+    config = WRITING
+    bad_configs = [{"batch_size": 0}, {"max_new_tokens": 0}, {"template": "{question}"}]
+
+    def make_models(self, folder: Path) -> Mapping[str, Any]:
+        return {"tested": tiny(folder, peft={"r": 2})}
+
+    def make_data(self, name: str) -> Dataset:
+        return tiny_dataset(self.rows, name=name, kind="generation")
+
+    def make_labels(self, data: Dataset) -> LabelSet:
+        weight = np.ones(len(data))
+        weight[::7] = 0.0
+        weight[1::7] = 0.5
+        texts = [f"it is {'good' if row % 2 else 'bad'}" for row in range(len(data))]
+        silent = np.arange(len(data)) % 6 == 5
+        return LabelSet(
+            data.ids, np.zeros((len(data), 0)), texts=texts, abstain=silent, weight=weight
+        )
 
 
 @pytest.mark.slow

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from w2s_toolkit.testing import EvaluatorContract
+import numpy as np
+
+from w2s_toolkit.data import Dataset, LabelSet
+from w2s_toolkit.jagged import Jagged
+from w2s_toolkit.testing import EvaluatorContract, tiny_dataset
 
 SHARE = (0.0, 1.0)
 RESAMPLES = {"bootstrap_seed": 5}
@@ -43,3 +47,42 @@ class TestCalibration(EvaluatorContract):
     use = "calibration"
     bounds = {"ece": SHARE, "brier": (0.0, 2.0), "nll": (0.0, None)}
     bad_configs = [{"bins": 0}, {"binning": "equal"}]
+
+
+class WrittenContract(EvaluatorContract):
+    """Measures of generated answers, on answers of which three in four are right."""
+
+    def make_data(self, name: str) -> Dataset:
+        return tiny_dataset(self.rows, name=name, kind="generation")
+
+    def subject(self, data: Dataset) -> LabelSet:
+        rows = np.arange(len(data))
+        texts = [
+            e.gold_text or "" if row % 4 else "no idea" for row, e in zip(rows, data, strict=True)
+        ]
+        hits = Jagged.of([[row % 4 > 0, row % 3 > 0] for row in rows], np.bool_)
+        log_probs = hits.like(np.where(hits.flat, -0.1, -2.0))
+        nothing, silent = np.zeros((len(data), 0)), rows % 10 == 9
+        if self.use == "exact_match":
+            return LabelSet(data.ids, nothing, texts=texts, abstain=silent)
+        return LabelSet(
+            data.ids, nothing, token_log_probs=log_probs, token_hits=hits, abstain=silent
+        )
+
+
+class TestExactMatch(WrittenContract):
+    use = "exact_match"
+    bounds = {"exact_match": SHARE}
+    bad_configs = [TOO_FEW]
+
+
+class TestTokenAccuracy(WrittenContract):
+    use = "token_accuracy"
+    bounds = {"token_accuracy": SHARE}
+    bad_configs = [TOO_FEW]
+
+
+class TestPerplexity(WrittenContract):
+    use = "perplexity"
+    bounds = {"perplexity": (1.0, None), "answer_nll": (0.0, None)}
+    bad_configs = [TOO_FEW]

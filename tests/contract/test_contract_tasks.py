@@ -26,7 +26,7 @@ def review(split: str, i: int) -> dict[str, Any]:
 
 class TestTable(TaskContract):
     use = "table"
-    fixed = {"id": HUB, "config": HUB, "revision": HUB}
+    fixed = {"id": HUB, "config": HUB, "revision": HUB, "answer": "excludes choices, see below"}
     other_values = {
         "label_map": {"0": "bad", "1": "good"},
         "id_column": "number",
@@ -60,6 +60,30 @@ class TestTable(TaskContract):
             "choices": ["bad", "good"],
             "group": "{film}",
         }
+
+
+class TestTableOfAnswers(TaskContract):
+    use = "table"
+    fixed = {
+        "id": HUB,
+        "config": HUB,
+        "revision": HUB,
+        "choices": "excludes answer, see above",
+        "label_map": "is for choices",
+    }
+    other_values = {
+        "id_column": "number",
+        "group": "film",
+        "label": "points",
+        "answer": "{film} is {label}",
+        "feeds": {"*": "train"},
+    }
+    bad_configs = [{"answer": "no_such_column"}, {"answer": None}, {"choices": ["bad", "good"]}]
+
+    def make_config(self, folder: Path) -> Mapping[str, Any]:
+        values = dict(TestTable().make_config(folder))
+        del values["choices"]
+        return {**values, "answer": "label"}
 
 
 class TestTableWithIds(TestTable):

@@ -9,7 +9,7 @@ import pytest
 
 from w2s_toolkit import load_run
 from w2s_toolkit.plan.export import plan_recipe
-from w2s_toolkit.plan.planner import Plan
+from w2s_toolkit.plan.plan import Plan
 from w2s_toolkit.recipe.load import load_recipe
 from w2s_toolkit.registry import Registry
 from w2s_toolkit.results import collect

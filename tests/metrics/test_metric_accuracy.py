@@ -131,11 +131,11 @@ def test_predictions_for_too_few_classes_are_refused(context):
         accuracy_of(LabelSet(("a",), np.array([[0.5, 0.5]])), data, context)
 
 
-def test_generation_is_not_applicable(context):
-    data = Dataset.from_examples([Example("a", "p", gold_text="x")], TaskInfo("generation"))
-    subject = LabelSet(("a",), np.zeros((1, 0)), texts=("x",))
-    found = accuracy_of(subject, data, context)
-    assert found.value is None and "generated text" in found.reason
+def test_a_generated_answer_is_right_if_it_is_the_gold_one(context):
+    rows = [Example(name, "p", gold_text="x") for name in ("a", "b")]
+    data = Dataset.from_examples(rows, TaskInfo("generation"))
+    subject = LabelSet(("a", "b"), np.zeros((2, 0)), texts=("The X.", "y"))
+    assert accuracy_of(subject, data, context).value == 0.5
 
 
 def test_mean_over_seeds(make_data, right_on, context):

@@ -239,7 +239,7 @@ def test_vanishing_gap_of_a_losing_student_opens_the_lower_end():
     assert low is None and high is not None
 
 
-def test_generation_is_not_applicable(context):
+def test_no_rows_are_explained(context):
     data = Dataset.from_examples([], TaskInfo("generation"), "test")
     subject = LabelSet((), np.zeros((0, 0)), texts=())
-    assert "generated text" in PGR.evaluate(subject, data, context()).values["pgr"].reason
+    assert "no rows" in PGR.evaluate(subject, data, context()).values["pgr"].reason

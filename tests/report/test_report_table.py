@@ -84,6 +84,15 @@ def test_combinations_are_compared_first(capsys: pytest.CaptureFixture[str]) -> 
     assert " ".join(lines[4].split()) == "logconf 0.710 0.39 [0.29, 0.49] +0.090"
 
 
+def test_without_a_student_supervisors_are_compared(capsys: pytest.CaptureFixture[str]) -> None:
+    results = results_of([{EPOCHS: 1}, {EPOCHS: 2}])
+    for part in ("summary", "rows"):
+        results[part] = [row for row in results[part] if row["role"] == "supervisor"]
+    lines = printed(results, capsys).splitlines()
+    assert lines[1].split() == ["on", "student.epochs", "supervisor"]
+    assert ["test", "2", "0.620"] in [line.split() for line in lines]
+
+
 def test_missing_pgr_says_why_even_in_a_comparison(capsys: pytest.CaptureFixture[str]) -> None:
     alone = printed(results_of(pgr=metric(None, reason=GAP)), capsys)
     assert f"PGR not given: {GAP}" in " ".join(alone.split())

@@ -13,7 +13,7 @@ from w2s_toolkit.cli.options import json_option, recipe_argument, set_option, st
 
 if TYPE_CHECKING:
     from w2s_toolkit.plan.graph import Stage
-    from w2s_toolkit.plan.planner import Plan
+    from w2s_toolkit.plan.plan import Plan
     from w2s_toolkit.plan.why import Explainer
     from w2s_toolkit.store import Store
 

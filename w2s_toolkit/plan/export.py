@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from w2s_toolkit.digest import Digests
-from w2s_toolkit.plan.planner import Plan, make_plan
+from w2s_toolkit.plan.plan import Plan
+from w2s_toolkit.plan.planner import make_plan
 from w2s_toolkit.recipe.load import Recipe
 from w2s_toolkit.store import Store
 

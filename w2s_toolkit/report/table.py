@@ -60,17 +60,18 @@ def _print(console: Console, results: Mapping[str, Any]) -> None:
 
 
 def _comparison(console: Console, name: str, found: Sequence[Block]) -> None:
-    """One row a block: axes, student, PGR, gain."""
+    """One row a block: axes, student, PGR, gain; the supervisor where nobody is taught."""
     axes, metric = axes_of(found), (found[0].columns or ["accuracy"])[0]
+    taught = any(b.find("student", metric) for b in found)
     values = [
         [
-            _value(b.find("student", metric)),
+            _value(b.find("student" if taught else "supervisor", metric)),
             estimate(b.find("student", "pgr"), 2),
             _value(b.find("student", "gain"), signed=True),
         ]
         for b in found
     ]
-    heads = ["student", "PGR", "gain"]
+    heads = ["student" if taught else "supervisor", "PGR", "gain"]
     keep = [i for i in range(len(heads)) if any(row[i] for row in values)]
     names: list[tuple[str, list[str]]] = [
         (axes.names[a], [axes.value(b.group, a) for b in found]) for a in axes.names

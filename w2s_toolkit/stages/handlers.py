@@ -10,7 +10,16 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from w2s_toolkit.contracts import MemberTrainer, Observation, SeedAggregator, StageJob
+from w2s_toolkit.contracts import (
+    AnswerScorer,
+    EnsembleScorer,
+    JointWriter,
+    MemberTrainer,
+    Observation,
+    SeedAggregator,
+    StageJob,
+    Together,
+)
 from w2s_toolkit.data import Dataset, LabelSet, Metric, Metrics, ModelRef
 from w2s_toolkit.errors import AlignmentError, DataError
 from w2s_toolkit.hookspecs import Component
@@ -153,12 +162,30 @@ def run_build(work: Work) -> None:
 def run_combine(work: Work) -> None:
     """Label a split with the members of an ensemble."""
     data = work.dataset("data").blind()
-    fits = json.loads((work.folder("ref") / MEMBERS).read_text())
-    known = {key: Stage.from_json(values) for key, values in fits.items()}
-    members = _members(work, [(work.job.inputs["data"], data)], known)
-    ref = _read_ref(work.folder("ref"))
+    ref, members = _built(work, data)
     labels = _labels_of(work.instance.label(ref, members, data, work.context), data, "label")
     work.context.count("labels", len(labels))
+    _write_combined(work, labels, data)
+
+
+def run_combine_scores(work: Work) -> None:
+    """What an ensemble gives the gold answers of a split."""
+    data = work.dataset("data")
+    if not isinstance(work.instance, EnsembleScorer):
+        raise _cannot_score(work)
+    ref, members = _built(work, data)
+    labels = _scores_of(work.instance.score(ref, members, data, work.context), data)
+    _write_combined(work, labels, data)
+
+
+def _built(work: Work, data: Dataset) -> tuple[ModelRef, Members]:
+    """A built ensemble and what it asks for predictions on ``data``."""
+    fits = json.loads((work.folder("ref") / MEMBERS).read_text())
+    known = {key: Stage.from_json(values) for key, values in fits.items()}
+    return _read_ref(work.folder("ref")), _members(work, [(work.job.inputs["data"], data)], known)
+
+
+def _write_combined(work: Work, labels: LabelSet, data: Dataset) -> None:
     provenance = {"component": "/".join(work.job.component), **dict(labels.provenance)}
     replace(labels, data_digest=data.digest, provenance=provenance).write(work.out / LABELS)
 
@@ -174,11 +201,59 @@ def _members(work: Work, data: list[tuple[str, Dataset]], known: Mapping[str, St
 
 def run_label(work: Work) -> None:
     """Label a split, or a sample of it, with a supervisor or a trained model."""
-    data = work.dataset("data").blind()
+    data, ref = _to_label(work)
+    data = data.blind()
+    labels = _labels_of(work.instance.label(ref, data, work.context), data, "label")
+    work.context.count("labels", len(labels))
+    _write_labels(work, labels, data)
+
+
+def run_score(work: Work) -> None:
+    """What a supervisor or a trained model gives the gold answers of a split, or a sample of it."""
+    data, ref = _to_label(work)
+    if not isinstance(work.instance, AnswerScorer):
+        raise _cannot_score(work)
+    _write_labels(work, _scores_of(work.instance.score(ref, data, work.context), data), data)
+
+
+def run_label_together(work: Work) -> None:
+    """Let members of an ensemble write answers together."""
+    data = _to_label(work)[0].blind()
+    together, models = _together(work)
+    labels = work.instance.label_together(together, models, data, work.context)
+    labels = _labels_of(labels, data, "label_together")
+    work.context.count("labels", len(labels))
+    _write_labels(work, labels, data)
+
+
+def run_score_together(work: Work) -> None:
+    """What members of an ensemble together give the gold answers of a split."""
+    data = _to_label(work)[0]
+    together, models = _together(work)
+    labels = work.instance.score_together(together, models, data, work.context)
+    _write_labels(work, _scores_of(labels, data), data)
+
+
+def _together(work: Work) -> tuple[Together, list[str]]:
+    if not isinstance(work.instance, JointWriter):
+        raise DataError(
+            f"members of {work.job.component[1]} cannot write together",
+            where=work.job.label,
+            next_step="use supervisors that generate, such as sft, with this ensemble",
+        )
+    args = work.job.args
+    refs = [_read_ref(work.folder(f"ref:{number}")) for number in range(len(args["weights"]))]
+    return Together(refs, args["weights"], args["rule"]), list(args["models"])
+
+
+def _to_label(work: Work) -> tuple[Dataset, ModelRef | None]:
+    data = work.dataset("data")
     if "sample" in work.job.inputs:
         data = data.take(Sample.read(work.folder("sample")).rows)
-    ref = _read_ref(work.folder("ref")) if "ref" in work.job.inputs else None
-    labels = _labels_of(work.instance.label(ref, data, work.context), data, "label")
+    return data, _read_ref(work.folder("ref")) if "ref" in work.job.inputs else None
+
+
+def _write_labels(work: Work, labels: LabelSet, data: Dataset) -> None:
     provenance = {
         "component": "/".join(work.job.component),
         "version": work.component.version if work.component else "",
@@ -186,7 +261,6 @@ def run_label(work: Work) -> None:
         "parents": dict(work.job.inputs),
         **dict(labels.provenance),
     }
-    work.context.count("labels", len(labels))
     labels = replace(labels, data_digest=data.digest, provenance=provenance)
     labels.write(work.out / LABELS)
 
@@ -273,7 +347,11 @@ HANDLERS: dict[str, Callable[[Work], None]] = {
     "member": run_member,
     "build": run_build,
     "combine": run_combine,
+    "combine_scores": run_combine_scores,
     "label": run_label,
+    "label_together": run_label_together,
+    "score": run_score,
+    "score_together": run_score_together,
     "refine": run_refine,
     "train": run_train,
     "evaluate": run_evaluate,
@@ -315,6 +393,26 @@ def _labels_of(value: Any, data: Dataset, method: str) -> LabelSet:
         return labels.align(data)
     except AlignmentError as error:
         raise DataError(f"{method}(): {error.what}", next_step=error.next_step) from error
+
+
+def _scores_of(value: Any, data: Dataset) -> LabelSet:
+    """Scores of gold answers that a component gave, checked and in the order of the data."""
+    scores = _labels_of(value, data, "score")
+    by_token = scores.token_log_probs, scores.token_hits
+    if by_token[0] is None or by_token[1] is None or len(by_token[0].flat) != len(by_token[1].flat):
+        raise DataError(
+            "score() gave no numbers for the tokens of the answers",
+            next_step="give token_log_probs and token_hits, one of each for every token",
+        )
+    return scores
+
+
+def _cannot_score(work: Work) -> DataError:
+    return DataError(
+        f"{work.job.component[1]} cannot score gold answers: it has no method score",
+        where=work.job.label,
+        next_step="leave out evaluators that need it, such as token_accuracy and perplexity",
+    )
 
 
 def _write_ref(work: Work, ref: ModelRef | None, method: str) -> None:

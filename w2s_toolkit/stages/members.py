@@ -20,6 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from w2s_toolkit.contracts import Together
 from w2s_toolkit.data import Dataset, LabelSet, ModelRef
 from w2s_toolkit.digest import hash_of, stage_seed
 from w2s_toolkit.errors import DataError, StoreError
@@ -185,21 +186,46 @@ class Members:
 
     def predict_all(self, refs: Sequence[ModelRef], data: Dataset) -> list[LabelSet]:
         """See :meth:`w2s_toolkit.contracts.MemberFactory.predict_all`."""
-        stages = [self._labels(ref, data) for ref in refs]
+        return self._made([((ref,), self._labels(ref, data)) for ref in refs], data)
+
+    def score_all(self, refs: Sequence[ModelRef | None], data: Dataset) -> list[LabelSet]:
+        """See :meth:`w2s_toolkit.contracts.MemberFactory.score_all`."""
+        wanted = [((ref,) if ref else (), self._labels(ref, data, kind="score")) for ref in refs]
+        return self._made(wanted, data)
+
+    def write(self, together: Together, data: Dataset) -> LabelSet:
+        """See :meth:`w2s_toolkit.contracts.MemberFactory.write`."""
+        stage = self._together(together, data, kind="label_together")
+        return self._made([(tuple(together.refs), stage)], data)[0]
+
+    def score(self, together: Together, data: Dataset) -> LabelSet:
+        """See :meth:`w2s_toolkit.contracts.MemberFactory.score`."""
+        stage = self._together(together, data, kind="score_together")
+        return self._made([(tuple(together.refs), stage)], data)[0]
+
+    # --- stages --------------------------------------------------------------------------------
+
+    def _made(
+        self, wanted: Sequence[tuple[tuple[ModelRef, ...], Stage]], data: Dataset
+    ) -> list[LabelSet]:
+        """What stages gave that need these members.
+
+        Raises:
+            NotYet: with all stages that are missing, members first.
+        """
         missing: dict[str, Stage] = {}
-        for ref, stage in zip(refs, stages, strict=True):
+        for refs, stage in wanted:
             if self._store.get(stage.key) is not None:
                 continue
-            if self._store.get(ref.key) is None:
-                missing[ref.key] = self._fit_of(ref)
+            for ref in refs:
+                if self._store.get(ref.key) is None:
+                    missing[ref.key] = self._fit_of(ref)
             missing[stage.key] = stage
         if missing:
             raise NotYet(list(missing.values()))
-        self.used |= dict.fromkeys(stage.key for stage in stages)
-        folders = [self._store.open(stage.key).path for stage in stages]
+        self.used |= dict.fromkeys(stage.key for _, stage in wanted)
+        folders = [self._store.open(stage.key).path for _, stage in wanted]
         return [LabelSet.read(folder / LABELS).align(data) for folder in folders]
-
-    # --- stages --------------------------------------------------------------------------------
 
     def _fit_of(self, ref: ModelRef) -> Stage:
         if ref.key not in self.fits:
@@ -216,21 +242,48 @@ class Members:
     def _template(self, ref: ModelRef) -> Mapping[str, Any]:
         return self._templates[int(ref.details.get("supervisor", 0))]
 
-    def _labels(self, ref: ModelRef, data: Dataset) -> Stage:
-        template = self._template(ref)
+    def _labels(self, ref: ModelRef | None, data: Dataset, kind: str = "label") -> Stage:
+        """The stage in which a member, or the first supervisor's bare model, reads ``data``."""
+        template = self._template(ref) if ref else self._templates[0]
         key, inputs = self._rows(data, None, None, None)
-        name = f"{self._name}/member {ref.details.get('index', 0)}/label {data.name}"
+        who = f"member {ref.details.get('index', 0)}" if ref else "untrained"
         stage = Stage(
             parts={},
-            name=name,
-            kind="label",
+            name=f"{self._name}/{who}/{kind} {data.name}",
+            kind=kind,
             role="supervisor",
             component=tuple(template["component"]),
             config=template["config"],
             models=template["models"],
-            inputs={"data": key, "ref": ref.key, **inputs},
+            inputs={"data": key, **({"ref": ref.key} if ref else {}), **inputs},
         )
-        return self._keyed(stage, template, {})
+        return self._keyed(stage, template, {} if ref else template["parts"])
+
+    def _together(self, together: Together, data: Dataset, kind: str) -> Stage:
+        """The stage in which members read ``data`` together."""
+        templates = [self._template(ref) for ref in together.refs]
+        key, inputs = self._rows(data, None, None, None)
+        refs = {f"ref:{number}": ref.key for number, ref in enumerate(together.refs)}
+        models = [next(iter(template["models"]), "") for template in templates]
+        stage = Stage(
+            parts={},
+            name=f"{self._name}/together/{kind.partition('_')[0]} {data.name}",
+            kind=kind,
+            role="supervisor",
+            component=tuple(templates[0]["component"]),
+            config=templates[0]["config"],
+            models={name: model for t in templates for name, model in t["models"].items()},
+            inputs={"data": key, **refs, **inputs},
+            args={
+                "weights": [float(weight) for weight in together.weights],
+                "rule": together.rule,
+                "models": models,
+            },
+        )
+        stage = self._keyed(stage, templates[0], {})
+        # Names of models are the recipe's own: what they stand for is in the members' keys.
+        parts = {**stage.parts, "args": {k: v for k, v in stage.args.items() if k != "models"}}
+        return Stage.from_json({**stage.to_json(), "parts": parts, "key": ""})
 
     def _keyed(self, stage: Stage, template: Mapping[str, Any], config: Any) -> Stage:
         parts = {

@@ -159,8 +159,13 @@ class EvaluatorContract(StageContract):
         data, subject, references = self._usual(bench)
         known = self.measured(bench, data, subject, references, "abstaining rows are left out")
         turned = np.array(subject.probs)
-        turned[subject.abstain] = np.eye(turned.shape[1])[-1]
-        other = replace(subject, probs=turned)
+        texts = subject.texts
+        if turned.shape[1]:
+            turned[subject.abstain] = np.eye(turned.shape[1])[-1]
+        elif texts is not None:
+            pairs = zip(subject.abstain, texts, strict=True)
+            texts = ["another" if silent else text for silent, text in pairs]
+        other = replace(subject, probs=turned, texts=texts)
         values = self.measured(bench, data, other, references, "abstaining rows are left out")
         if found := difference(known, values, 1e-12):
             breach(

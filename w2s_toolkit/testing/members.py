@@ -10,8 +10,10 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from w2s_toolkit.contracts import Together
 from w2s_toolkit.data import Dataset, LabelSet, ModelRef
 from w2s_toolkit.digest import hash_of
+from w2s_toolkit.jagged import Jagged
 from w2s_toolkit.testing.breach import breach, expected_to_work
 
 T = TypeVar("T")
@@ -23,15 +25,22 @@ class NotMadeYet(Exception):  # noqa: N818 - no error: it says that the call is 
 
 
 class _Ridge(NamedTuple):
-    """Weights (words, K), and how much larger the outputs are: gold is to be told with some certainty."""
+    """Weights (words, K), and how much larger the outputs are: gold is to be told with some certainty.
+
+    ``answers`` are the K answers of a member that writes; empty for classes.
+    """
 
     weights: npt.NDArray[np.float64]
     scale: float
+    answers: tuple[str, ...] = ()
 
 
 @dataclass
 class TinyMembers:
     """A member factory that trains ridge regressions over words, and remembers what was asked.
+
+    In a generation task a member chooses among the answers it was trained on. An answer has two
+    tokens, itself and its end; the weights of rows and of first tokens count.
 
     Attributes:
         waits: whether a prediction that is asked for the first time raises :class:`NotMadeYet`,
@@ -60,9 +69,14 @@ class TinyMembers:
         variation: Mapping[str, Any] | None = None,
     ) -> ModelRef:
         """See :meth:`MemberFactory.fit`."""
-        n, k = len(train), train.num_classes
+        writes = train.info.kind == "generation"
+        answers = tuple(sorted(set(train.gold_texts))) if writes else ()
+        n, k = len(train), len(answers) if writes else train.num_classes
         weight = np.ones(n) if weights is None else np.asarray(weights, dtype=np.float64)
-        y = np.eye(k)[train.gold] if target is None else np.asarray(target, dtype=np.float64)
+        if token_weights is not None:
+            weight = weight * np.array([float(row[0]) for row in token_weights])
+        gold = np.array([answers.index(t) for t in train.gold_texts]) if writes else None
+        y = np.eye(k)[train.gold if gold is None else gold] if target is None else np.array(target)
         if weight.shape != (n,) or not np.all(np.isfinite(weight)) or weight.min(initial=0) < 0:
             breach("member weights are n numbers from 0", f"{weight!r}", "give one weight a row")
         if y.shape != (n, k) or not np.all(np.isfinite(y)):
@@ -74,7 +88,7 @@ class TinyMembers:
         key = hash_of(asked)
         self.asked.append({"index": index, "ids": list(train.ids), "hash": key})
         self._models[key] = _Ridge(
-            np.asarray(model, dtype=np.float64), 4.0 if target is None else 1.0
+            np.asarray(model, dtype=np.float64), 4.0 if target is None else 1.0, answers
         )
         return ModelRef("members/tiny", key=key, classes=train.info.classes)
 
@@ -88,12 +102,32 @@ class TinyMembers:
         Raises:
             NotMadeYet: see :attr:`waits`.
         """
-        missing = {(ref.key, data.digest) for ref in refs} - self._made
+        self._wait([("label", ref.key) for ref in refs], data)
+        return [self._predicted(ref, data) for ref in refs]
+
+    def score_all(self, refs: Sequence[ModelRef | None], data: Dataset) -> list[LabelSet]:
+        """See :meth:`MemberFactory.score_all`."""
+        self._wait([("score", ref.key if ref else "") for ref in refs], data)
+        return [self._scores([self._chances(ref, data)], (1.0,), "mean", data) for ref in refs]
+
+    def write(self, together: Together, data: Dataset) -> LabelSet:
+        """See :meth:`MemberFactory.write`."""
+        self._wait([("write", *(ref.key for ref in together.refs))], data)
+        mixed = _mix([self._predict(ref, data)[0] for ref in together.refs], together)
+        return _written(mixed, self._models[together.refs[0].key].answers, data)
+
+    def score(self, together: Together, data: Dataset) -> LabelSet:
+        """See :meth:`MemberFactory.score`."""
+        self._wait([("score", *(ref.key for ref in together.refs))], data)
+        chances = [self._chances(ref, data) for ref in together.refs]
+        return self._scores(chances, tuple(together.weights), together.rule, data)
+
+    def _wait(self, wanted: Sequence[tuple[str, ...]], data: Dataset) -> None:
+        missing = {("/".join(one), data.digest) for one in wanted} - self._made
         if self.waits and missing:
             self._wanted |= missing
             self.ended += 1
             raise NotMadeYet
-        return [self._predicted(ref, data) for ref in refs]
 
     def make(self) -> None:
         """Make what was asked for, so that the next call finds it."""
@@ -101,12 +135,64 @@ class TinyMembers:
         self._wanted, self.ended = set(), 0
         self.rounds += 1
 
-    def _predicted(self, ref: ModelRef, data: Dataset) -> LabelSet:
+    def _predict(self, ref: ModelRef, data: Dataset) -> tuple[npt.NDArray[np.float64], _Ridge]:
         model = self._models[ref.key]
         scores = model.scale * (_features(data) @ model.weights)
         odds = np.exp(scores - scores.max(1, keepdims=True, initial=-np.inf))
-        probs = odds / odds.sum(1, keepdims=True)
+        return odds / odds.sum(1, keepdims=True), model
+
+    def _chances(self, ref: ModelRef | None, data: Dataset) -> npt.NDArray[np.float64]:
+        """(n, 2) of the gold answer and of the most probable other one; even for no member."""
+        if ref is None:
+            return np.tile([0.4, 0.6], (len(data), 1))
+        probs, model = self._predict(ref, data)
+        gold = np.array([model.answers.index(text) for text in data.gold_texts], dtype=np.int64)
+        rows = np.arange(len(data))
+        own = probs[rows, gold]
+        rest = probs.copy()
+        rest[rows, gold] = -1.0
+        return np.stack([own, rest.max(1, initial=0.0)], 1)
+
+    @staticmethod
+    def _scores(
+        chances: Sequence[npt.NDArray[np.float64]],
+        weights: Sequence[float],
+        rule: str,
+        data: Dataset,
+    ) -> LabelSet:
+        mixed = _mix(chances, Together((), weights, rule))
+        log_probs = np.stack([np.log(np.maximum(mixed[:, 0], 1e-9)), np.full(len(data), -0.1)], 1)
+        hits = np.stack([mixed[:, 0] > mixed[:, 1], np.ones(len(data), dtype=bool)], 1)
+        return LabelSet(
+            data.ids,
+            np.zeros((len(data), 0)),
+            token_log_probs=Jagged.of(log_probs),
+            token_hits=Jagged.of(hits, np.bool_),
+            data_digest=data.digest,
+        )
+
+    def _predicted(self, ref: ModelRef, data: Dataset) -> LabelSet:
+        probs, model = self._predict(ref, data)
+        if model.answers:
+            return _written(probs, model.answers, data)
         return LabelSet(data.ids, probs, data.info.classes, data_digest=data.digest)
+
+
+def _mix(probs: Sequence[npt.NDArray[np.float64]], together: Together) -> npt.NDArray[np.float64]:
+    shares = np.asarray(together.weights, dtype=np.float64)
+    if len(shares) != len(probs) or not np.all(np.isfinite(shares)) or shares.min() < 0:
+        breach("members that write together have a weight each", f"{shares}", "give numbers from 0")
+    if together.rule not in ("mean", "product") or not shares.sum():
+        breach("a rule is mean or product, and a weight positive", f"{together}", "see Together")
+    shares = shares / shares.sum()
+    if together.rule == "mean":
+        return np.asarray(np.tensordot(shares, np.stack(probs), 1))
+    return np.asarray(np.exp(np.tensordot(shares, np.log(np.maximum(probs, 1e-9)), 1)))
+
+
+def _written(probs: npt.NDArray[np.float64], answers: tuple[str, ...], data: Dataset) -> LabelSet:
+    texts = [answers[k] for k in probs.argmax(1)]
+    return LabelSet(data.ids, np.zeros((len(data), 0)), texts=texts, data_digest=data.digest)
 
 
 def _features(data: Dataset, size: int = 64) -> npt.NDArray[np.float64]:

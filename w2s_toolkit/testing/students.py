@@ -59,8 +59,12 @@ class StudentContract(LabelContract):
         if not out.any():
             does_not_apply("make_labels() leaves no row out")
         turned = labels.probs.copy()
-        turned[out] = np.eye(turned.shape[1])[0]
-        job = self._training(bench, replace(labels, probs=turned))
+        texts = labels.texts
+        if texts is None:
+            turned[out] = np.eye(turned.shape[1])[0]
+        else:
+            texts = ["other" if gone else text for gone, text in zip(out, texts, strict=True)]
+        job = self._training(bench, replace(labels, probs=turned, texts=texts))
         known = self.undisturbed(bench)[1][0]
         other = bench.run([job], bench.store())[0]
         # The reference names the key, which the changed labels change.

@@ -1,0 +1,199 @@
+"""Boosting of experts that write, by weights of single answer tokens (EnsemW2S)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from w2s_ensembles.answers import AnswerTokens, answer_curve, tokens_of, writing_groups
+from w2s_ensembles.checks import require_group_count, require_val
+from w2s_ensembles.config import TokenBoostingConfig
+from w2s_ensembles.curve import choose
+from w2s_ensembles.gathered import from_json, to_json
+from w2s_ensembles.rounds import helper_number
+from w2s_ensembles.samme import (
+    clamped,
+    initial_token_weights,
+    reweighted_tokens,
+    token_alpha,
+    weighted_error,
+)
+from w2s_ensembles.samples import IntArray, Use, folds, member_seed, stream
+from w2s_toolkit.contracts import Context, MemberFactory, Together
+from w2s_toolkit.data import BoolArray, Dataset, FloatArray, LabelSet, ModelRef
+
+
+class _Kept(NamedTuple):
+    """A round that beat the model before fine-tuning."""
+
+    ref: ModelRef
+    error: float
+    say: float
+    wrong: list[BoolArray]
+    attempt: int
+
+
+class TokenBoosting:
+    """Each expert is trained with more weight on the answer tokens that those before it got wrong.
+
+    An expert's error is teacher-forced: the share of weight on tokens that are not its most probable
+    one, given the gold tokens before them. Its say is :func:`~w2s_ensembles.samme.token_alpha`, which
+    compares that with the error of the model before fine-tuning. A round whose say is not positive is
+    tried again with another seed; where no attempt succeeds, boosting ends with the rounds it has, or
+    with the first expert alone. All kept experts write together, token by token, from the mean of
+    their distributions weighted by their say.
+
+    Source: EnsemW2S (Agrawal et al. 2024, arXiv 2410.04571), section 3. Errors on rows that a round's
+    expert has not seen (``cross_fit``) and the choice of the number of rounds are ours; what the say
+    is, is our reconstruction.
+    """
+
+    def __init__(self, config: TokenBoostingConfig) -> None:
+        self.config = config
+
+    def build(
+        self, members: MemberFactory, train: Dataset, val: Dataset | None, ctx: Context
+    ) -> ModelRef:
+        """See :meth:`Ensembler.build`.
+
+        Raises:
+            DataError: it is no generation task, there is no validation data to decide on, or there
+                are fewer groups than folds.
+        """
+        config, groups = self.config, writing_groups(train)
+        if config.needs_val:
+            val_groups = writing_groups(require_val(val, "stop: val", ctx.stage))
+        require_group_count(groups, max(1, config.cross_fit), "boosting with these folds", train)
+        kept, before = self._boost(members, train, groups, ctx)
+        refs = [one.ref for one in kept] or [_expert(members, train, 0, None, ctx.seed, 0)]
+        says = [one.say for one in kept] or [1.0]
+        curve = []
+        if val is not None and config.needs_val:
+            curve = answer_curve(members, refs, says, config.rule, val, val_groups)
+        details: dict[str, Any] = {
+            "members": to_json(refs),
+            "weights": says,
+            "errors": [one.error for one in kept],
+            "error_before": before,
+            "attempts": [one.attempt + 1 for one in kept],
+            "rule": config.rule,
+            "size": choose(curve, by="log_loss", pick=config.pick) if curve else len(refs),
+            "curve": curve,
+        }
+        return ModelRef("ensemblers/token_boosting", capabilities=("generate",), details=details)
+
+    def label(self, ref: ModelRef, members: MemberFactory, data: Dataset, ctx: Context) -> LabelSet:
+        """See :meth:`Ensembler.label`."""
+        return members.write(_together(ref), data)
+
+    def score(self, ref: ModelRef, members: MemberFactory, data: Dataset, ctx: Context) -> LabelSet:
+        """See :meth:`EnsembleScorer.score`."""
+        return members.score(_together(ref), data)
+
+    def _boost(
+        self, members: MemberFactory, train: Dataset, groups: IntArray, ctx: Context
+    ) -> tuple[Sequence[_Kept], float]:
+        """The rounds that were kept, and the error of the model before fine-tuning."""
+        untrained = tokens_of(members.score_all([None], train)[0])
+        weights = initial_token_weights([len(row) for row in untrained.wrong])
+        total = sum(len(row) for row in weights)
+        before = clamped(_error(weights, untrained.wrong), total)
+        rounds = _Rounds(members, train, groups, self.config.cross_fit, ctx.seed)
+        kept = list[_Kept]()
+        for number in range(self.config.rounds):
+            found = self._round(rounds, number, weights, before)
+            if found is None:
+                left = f"those before it are kept ({number})" if number else "one stays alone"
+                ctx.warn(
+                    "boosting_stopped",
+                    f"round {number + 1} of {self.config.rounds} did not beat the model before "
+                    f"fine-tuning (a token error of {before:.2g}) in {self.config.retries + 1} "
+                    f"attempts; {left}",
+                )
+                break
+            kept.append(found)
+            if not any(row.any() for row in found.wrong):
+                ctx.warn(
+                    "boosting_stopped",
+                    f"round {number + 1} of {self.config.rounds} is right on every token; there is "
+                    f"nothing left to weigh, and the experts so far are kept ({number + 1})",
+                )
+                break
+            weights = reweighted_tokens(weights, found.wrong, found.say)
+        return kept, before
+
+    def _round(
+        self, rounds: _Rounds, number: int, weights: Sequence[FloatArray], before: float
+    ) -> _Kept | None:
+        """The first attempt that beats the model before fine-tuning; None where there is none."""
+        total = sum(len(row) for row in weights)
+        for attempt in range(self.config.retries + 1):
+            wrong = rounds.unseen(number, attempt, weights)
+            error = _error(weights, wrong)
+            say = self.config.learning_rate * token_alpha(clamped(error, total), before)
+            if say > 0:
+                expert = rounds.expert(number, attempt, weights)
+                return _Kept(expert, error, say, wrong, attempt)
+        return None
+
+
+class _Rounds:
+    """Asks for experts, and for the helpers that tell how good they are on rows they have not seen."""
+
+    def __init__(
+        self, members: MemberFactory, train: Dataset, groups: IntArray, number: int, seed: int
+    ) -> None:
+        self._members, self._train, self._seed = members, train, seed
+        self._folds = folds(groups, number, stream(seed, Use.FOLDS)) if number else None
+
+    def expert(self, number: int, attempt: int, weights: Sequence[FloatArray]) -> ModelRef:
+        """The promise of the expert itself, trained on all rows."""
+        index = helper_number(number, attempt, 0) if attempt else number
+        return _expert(self._members, self._train, index, weights, self._seed, attempt)
+
+    def unseen(self, number: int, attempt: int, weights: Sequence[FloatArray]) -> list[BoolArray]:
+        """Where the round's expert is wrong, token by token; waits for it."""
+        if self._folds is None:
+            expert = self.expert(number, attempt, weights)
+            return tokens_of(self._members.score_all([expert], self._train)[0]).wrong
+        helpers = []
+        for fold in range(int(self._folds.max()) + 1):
+            rows = np.flatnonzero(self._folds != fold)
+            own = [weights[row] for row in rows.tolist()]
+            index = helper_number(number, attempt, fold + 1)
+            part = self._train.take(rows)
+            helpers.append(_expert(self._members, part, index, own, self._seed, attempt))
+        said: list[AnswerTokens] = [
+            tokens_of(labels) for labels in self._members.score_all(helpers, self._train)
+        ]
+        return [said[fold].wrong[row] for row, fold in enumerate(self._folds.tolist())]
+
+
+def _expert(
+    members: MemberFactory,
+    train: Dataset,
+    index: int,
+    weights: Sequence[FloatArray] | None,
+    seed: int,
+    attempt: int,
+) -> ModelRef:
+    """The promise of one expert; weights are scaled to a mean of one, equal ones are left out."""
+    variation = {"seed": member_seed(seed, index, attempt)} if attempt else {}
+    if weights is not None:
+        flat = np.concatenate(weights)
+        scaled = [row * (len(flat) / flat.sum()) for row in weights]
+        even = all(np.allclose(row, 1.0, rtol=0, atol=1e-12) for row in scaled)
+        weights = None if even else scaled
+    return members.fit(index, train, token_weights=weights, variation=variation)
+
+
+def _error(weights: Sequence[FloatArray], wrong: Sequence[BoolArray]) -> float:
+    flat, missed = np.concatenate(weights), np.concatenate(wrong)
+    return weighted_error(flat, missed, np.ones(len(flat), dtype=np.bool_))
+
+
+def _together(ref: ModelRef) -> Together:
+    refs = from_json(ref.details)
+    return Together(refs, ref.details["weights"][: len(refs)], ref.details["rule"])

@@ -1,0 +1,37 @@
+"""The README of a model that was trained here: above all, what supervised it."""
+
+from __future__ import annotations
+
+from w2s_hf.model import HFModel
+from w2s_hf.sft_config import WritingConfig
+
+
+def model_card(model: HFModel, config: WritingConfig, taught: str, rows: int, tokens: int) -> str:
+    """Markdown with the front matter that model hubs read.
+
+    Args:
+        taught: what made the answers it learnt, such as ``gold answers``.
+        rows, tokens: how many it read in one epoch.
+    """
+    how = "adapters, merged into the weights" if model.config.peft else "all weights"
+    return f"""---
+base_model: {model.name}
+library_name: transformers
+pipeline_tag: text-generation
+tags: [w2s-toolkit, sft, weak-to-strong]
+---
+
+# {model.name}, fine-tuned to write answers
+
+| | |
+| --- | --- |
+| Started from | `{model.name}` (fingerprint `{model.fingerprint[:16]}`) |
+| Supervised by | {taught} |
+| Rows, tokens an epoch | {rows:,}, {tokens:,} |
+| Trained | {how}; {config.epochs} epochs, learning rate {config.lr:g}, batches of {config.batch_size} |
+| Reads | `{config.template!r}`, then writes the answer and the end-of-text token |
+
+What a model has learnt from weak answers is no better than these where it imitates them. Look at the
+results of the run that made it before you use it for anything else. Its licence is that of the model it
+started from.
+"""

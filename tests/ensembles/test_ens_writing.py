@@ -1,0 +1,303 @@
+"""Ensembles of members that write: boosting by tokens, mixing, votes."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from w2s_ensembles.config import TokenBoostingConfig, WritersConfig
+from w2s_ensembles.mixing import mixing_weights
+from w2s_ensembles.samme import clamped, token_alpha
+from w2s_ensembles.token_boosting import TokenBoosting
+from w2s_ensembles.writers import Writers
+from w2s_toolkit import load_run
+from w2s_toolkit.data import Dataset, Example, LabelSet, ModelRef, TaskInfo
+from w2s_toolkit.errors import DataError
+from w2s_toolkit.jagged import Jagged
+
+TOKENS = 3
+"""Tokens of every answer."""
+
+
+def answers(rows=40, name="weak_train"):
+    examples = [
+        Example(f"{name}{i}", f"question {i}", gold_text="one two", group=f"g{i}")
+        for i in range(rows)
+    ]
+    return Dataset.from_examples(examples, TaskInfo("generation", (), ""), name)
+
+
+class Scripted:
+    """Members whose hits follow from what they were trained with, so that sums can be done by hand.
+
+    Args:
+        hits: (weights or None, rows, attempt seed) -> (n, TOKENS) of bool for a whole data set.
+    """
+
+    def __init__(self, hits, before):
+        self.hits, self.before = hits, before
+        self.asked: list[dict] = []
+        self.together: list = []
+
+    def fit(self, index, train, *, weights=None, token_weights=None, target=None, variation=None):
+        self.asked.append(
+            {"index": index, "rows": list(train.ids), "token_weights": token_weights,
+             "weights": weights, "variation": variation}
+        )  # fmt: skip
+        return ModelRef("supervisors/sft", key=f"m{len(self.asked) - 1}")
+
+    def score_all(self, refs, data):
+        return [self._scores(self._of(ref, data), data) for ref in refs]
+
+    def score(self, together, data):
+        self.together.append(together)
+        likely = np.zeros((len(data), TOKENS))
+        shares = np.array(together.weights) / np.sum(together.weights)
+        for ref, share in zip(together.refs, shares, strict=True):
+            likely += share * np.where(self._of(ref, data), 0.8, 0.1)
+        return self._scores(likely > 0.45, data, likely)
+
+    def write(self, together, data):
+        self.together.append(together)
+        return LabelSet(data.ids, np.zeros((len(data), 0)), texts=["x"] * len(data))
+
+    def predict_all(self, refs, data):
+        texts = [["one two"] * len(data), ["three"] * len(data), ["three"] * len(data)]
+        nothing = np.zeros((len(data), 0))
+        return [LabelSet(data.ids, nothing, texts=texts[i % 3]) for i in range(len(refs))]
+
+    def _of(self, ref, data):
+        return self.before(data) if ref is None else self.hits(self.asked[int(ref.key[1:])], data)
+
+    @staticmethod
+    def _scores(hits, data, likely=None):
+        likely = np.where(hits, 0.8, 0.1) if likely is None else likely
+        return LabelSet(
+            data.ids, np.zeros((len(data), 0)),
+            token_log_probs=Jagged.of(np.log(likely)), token_hits=Jagged.of(hits, np.bool_),
+        )  # fmt: skip
+
+
+def knows_what_weighs_most(asked, data):
+    """Of each answer, the two tokens that weighed most in training on average."""
+    weights = asked["token_weights"]
+    mean = np.ones(TOKENS) if weights is None else np.mean(weights, axis=0)
+    known = np.argsort(-np.round(mean, 9), kind="stable")[:2]
+    return np.tile(np.isin(np.arange(TOKENS), known), (len(data), 1))
+
+
+def nothing(data):
+    hits = np.zeros((len(data), TOKENS), bool)
+    hits[:, 0] = np.arange(len(data)) % 2 == 0
+    return hits
+
+
+def test_experts_learn_what_those_before_them_got_wrong(context):
+    members = Scripted(knows_what_weighs_most, nothing)
+    config = TokenBoostingConfig(rounds=3, cross_fit=0)
+    ref = TokenBoosting(config).build(members, answers(), None, context())
+    before, error = 5 / 6, 1 / 3
+    assert ref.details["error_before"] == pytest.approx(before)
+    assert ref.details["errors"][0] == pytest.approx(error)
+    assert ref.details["weights"][0] == pytest.approx(token_alpha(error, before))
+    # Round 2 weighs the token that round 1 missed; together they know all three.
+    asked = {one["index"]: one for one in members.asked}
+    second = np.mean(asked[1]["token_weights"], axis=0)
+    assert second.argmax() == 2
+    assert np.concatenate(asked[1]["token_weights"]).mean() == pytest.approx(1)
+    assert asked[0]["token_weights"] is None  # plain training, under its usual key
+    # Under the weights of the round after, an expert is as often wrong as the bare model was.
+    assert second[2] / second.sum() == pytest.approx(before)
+    third = np.mean(asked[2]["token_weights"], axis=0)
+    missed = ~knows_what_weighs_most(asked[1], answers(1))[0]
+    assert third[missed].sum() / third.sum() == pytest.approx(before)
+
+
+def test_errors_come_from_rows_an_expert_has_not_seen(context):
+    members = Scripted(knows_what_weighs_most, nothing)
+    config = TokenBoostingConfig(rounds=2, cross_fit=4)
+    train = answers()
+    ref = TokenBoosting(config).build(members, train, None, context())
+    helpers = [a for a in members.asked if a["index"] >= 1000]
+    assert len(helpers) == 8 and len(ref.details["members"]) == 2
+    held_out = [set(train.ids) - set(a["rows"]) for a in helpers[:4]]
+    assert sorted(x for part in held_out for x in part) == sorted(train.ids)
+    for asked in helpers:
+        if asked["token_weights"] is not None:
+            assert np.concatenate(asked["token_weights"]).mean() == pytest.approx(1)
+
+
+def test_a_round_that_does_not_beat_the_bare_model_ends_boosting(context):
+    def good_once(asked, data):
+        if asked["token_weights"] is None:
+            return knows_what_weighs_most(asked, data)
+        return np.zeros((len(data), TOKENS), bool)
+
+    members, ctx = Scripted(good_once, nothing), context()
+    config = TokenBoostingConfig(rounds=4, cross_fit=0, retries=2)
+    ref = TokenBoosting(config).build(members, answers(), None, ctx)
+    assert len(ref.details["members"]) == 1
+    assert [w["code"] for w in ctx.warnings] == ["boosting_stopped"]
+    seeds = {a["variation"].get("seed") for a in members.asked if a["token_weights"] is not None}
+    assert len(seeds) == 3 and None in seeds  # as it was, and two other seeds
+
+    ctx = context()
+    hopeless = Scripted(lambda asked, data: np.zeros((len(data), TOKENS), bool), nothing)
+    ref = TokenBoosting(config).build(hopeless, answers(), None, ctx)
+    assert ref.details["weights"] == [1.0] and len(ref.details["members"]) == 1
+    assert "one stays alone" in ctx.warnings[0]["message"]
+
+
+def test_an_expert_that_is_always_right_ends_boosting(context):
+    members = Scripted(lambda asked, data: np.ones((len(data), TOKENS), bool), nothing)
+    ctx = context()
+    config = TokenBoostingConfig(rounds=4, cross_fit=2)
+    ref = TokenBoosting(config).build(members, answers(), None, ctx)
+    assert len(ref.details["members"]) == 1
+    assert ref.details["weights"][0] == pytest.approx(token_alpha(clamped(0, 120), 5 / 6))
+    assert "right on every token" in ctx.warnings[0]["message"]
+
+
+def test_the_number_of_rounds_is_chosen_on_validation_data(context):
+    members = Scripted(knows_what_weighs_most, nothing)
+    config = TokenBoostingConfig(rounds=3, cross_fit=0, stop="val", pick="best")
+    val = answers(20, "val")
+    boosting = TokenBoosting(config)
+    ref = boosting.build(members, answers(), val, context())
+    curve = ref.details["curve"]
+    assert [point["size"] for point in curve] == [1, 2, 3]
+    best = min(curve, key=lambda point: point["log_loss"])
+    assert ref.details["size"] == best["size"]
+    boosting.label(ref, members, answers(5, "pool").blind(), context())
+    assert len(members.together[-1].refs) == best["size"]
+    with pytest.raises(DataError, match="validation data"):
+        boosting.build(members, answers(), None, context())
+
+
+@pytest.mark.parametrize(
+    "ensembler", [TokenBoosting(TokenBoostingConfig()), Writers(WritersConfig())]
+)
+def test_classes_are_refused(ensembler, context):
+    info = TaskInfo("classification", ("no", "yes"), "")
+    data = Dataset.from_examples([Example("a", "p", ("no", "yes"), 0)], info, "weak_train")
+    with pytest.raises(DataError, match="written, not for classes"):
+        ensembler.build(Scripted(None, None), data, None, context())
+
+
+def test_votes_go_by_whole_answers(context):
+    members = Scripted(knows_what_weighs_most, nothing)
+    writers = Writers(WritersConfig(members=3, combine="vote"))
+    ref = writers.build(members, answers(), None, context())
+    pool = answers(4, "pool").blind()
+    assert list(writers.label(ref, members, pool, context()).texts) == ["three"] * 4
+    with pytest.raises(DataError, match="no probability"):
+        writers.score(ref, members, answers(4, "test"), context())
+    two = Writers(WritersConfig(members=2, combine="vote"))
+    ref = two.build(members, answers(), None, context())
+    said = two.label(ref, members, pool, context())
+    assert list(said.texts) == ["one two"] * 4  # of equally many, the first member's
+
+
+def test_writers_differ_by_bootstrap_samples(context):
+    members = Scripted(knows_what_weighs_most, nothing)
+    Writers(WritersConfig(members=3)).build(members, answers(), None, context())
+    rows = [tuple(a["rows"]) for a in members.asked]
+    assert len(set(rows)) == 3 and all(a["weights"].sum() == 40 for a in members.asked)
+
+
+def test_learned_weights_are_the_most_likely_ones():
+    rng = np.random.default_rng(0)
+    data = answers(60)
+    likely = rng.random((3, 60, TOKENS)) * [[[0.9]], [[0.6]], [[0.05]]]
+
+    def scores(values):
+        hits = values > 0.5
+        return Scripted._scores(hits, data, values)
+
+    weights = np.array(mixing_weights([scores(v) for v in likely]))
+    assert weights.sum() == pytest.approx(1) and (weights >= 0).all()
+
+    def loss(w):
+        return -np.log(np.tensordot(w, likely, 1)).mean()
+
+    for _ in range(200):
+        other = rng.dirichlet(np.ones(3))
+        assert loss(weights) <= loss(other) + 1e-9
+    order = [2, 0, 1]
+    turned = np.array(mixing_weights([scores(likely[i]) for i in order]))
+    np.testing.assert_allclose(turned, weights[order], atol=1e-6)
+
+
+COLORS = ("red", "blue", "green", "black")
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    """A teacher and a student of random weights; an answer follows from a number's last digit."""
+    pytest.importorskip("torch")
+    from w2s_hf.tiny import make_tiny_model
+
+    rng = np.random.default_rng(3)
+    rows = []
+    for number in range(700):
+        digit = int(rng.integers(4))
+        color = COLORS[digit]
+        rows.append({"q": f"stone {number} of kind {digit}", "a": f"{color} stone"})
+    texts = [f"{row['q']} {row['a']}" for row in rows]
+    make_tiny_model(tmp_path / "weak", texts, hidden=32, layers=1, vocabulary=300)
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    text = f"""
+schema: 1
+name: writing
+models:
+  weak: {{use: hf, id: {tmp_path}/weak}}
+task:
+  use: table
+  path: {tmp_path}/rows.jsonl
+  template: "{{q}}"
+  answer: a
+  splits: {{weak_train: 200, pool: 100, val: 60, test: 100}}
+baselines: [weak_floor]
+phases:
+  - name: p
+    pool: pool
+    supervisors:
+      - {{use: sft, model: weak, epochs: 6, lr: 0.01, batch_size: 8, max_new_tokens: 5}}
+    ensemble: {{use: token_boosting, rounds: 2, cross_fit: 2, choose_on: val, stop: val}}
+    student: {{use: sft, model: weak, epochs: 6, lr: 0.01, batch_size: 8, max_new_tokens: 5}}
+    evaluate: [accuracy, token_accuracy, perplexity]
+"""
+    path = tmp_path / "writing.yaml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "ensemble",
+    [
+        "{use: token_boosting, rounds: 2, cross_fit: 2, choose_on: val, stop: val}",
+        "{use: writers, members: 2, by: [seeds], combine: learned, choose_on: val}",
+    ],
+)
+def test_a_recipe_of_writers_runs(ensemble, recipe, w2s):
+    change = ["--set", f"phases.p.ensemble={ensemble}"]
+    done = w2s("run", recipe, *change)
+    assert done.returncode == 0, done.stderr
+    run = load_run("last")
+    values = run.results.set_index(["role", "metric", "split"])["value"]
+    assert values["supervisor", "accuracy", "test"] > 0.5
+    said = run.predictions("student", "test")
+    assert set(said["gold"]) <= {f"{color} stone" for color in COLORS}
+    assert isinstance(said["predicted"].iloc[0], str)
+    if "token_boosting" in ensemble:
+        folder = run.stage("p/supervisor/build")
+        details = json.loads((folder / "ref.json").read_text())["details"]
+        assert all(weight > 0 for weight in details["weights"])
+        scores = pd.read_parquet(run.stage("p/supervisor/score/test") / "labels.parquet")
+        assert {"token_log_probs", "token_hits"} <= set(scores.columns)
+    again = w2s("run", recipe, *change)
+    assert "0 stages run" in again.stdout + again.stderr

@@ -1,0 +1,286 @@
+"""The student and the supervisor that write answers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from safetensors.torch import load_file
+
+from w2s_hf.completions import tokenise_pairs
+from w2s_hf.config import HFModelConfig, LoraSettings
+from w2s_hf.sft import Sft, SftTeacher
+from w2s_hf.sft_config import SftConfig, SftTeacherConfig
+from w2s_hf.writer import trained
+from w2s_toolkit.data import Dataset, Example, LabelSet, ModelRef, TaskInfo, content_id
+from w2s_toolkit.errors import DataError, ModelError
+
+COLORS = ("bright", "dark", "lovely", "ugly")
+NAMES = tuple(f"film {word}" for word in ("the", "of", "with", "and", "very", "plot", "end", "a"))
+QUICK = {"epochs": 8, "batch_size": 8, "lr": 1e-2, "max_new_tokens": 6}
+
+
+def questions(n=64, name="pool", seed=0):
+    """What color a film is follows from its name: a table of eight entries."""
+    rng = np.random.default_rng(seed)
+    examples = []
+    for number in range(n):
+        which = int(rng.integers(len(NAMES)))
+        prompt = f"{number} {NAMES[which]}"
+        answer = f"{COLORS[which % 4]} story"
+        examples.append(Example(content_id(prompt, ()), prompt, gold_text=answer, group=prompt))
+    return Dataset.from_examples(examples, TaskInfo("generation", (), "Which?"), name)
+
+
+@pytest.fixture(scope="module", params=["llama", "gpt2"])
+def family(request):
+    return request.param
+
+
+def taught(make_ctx, family, data, labels=None, ctx=None, **settings):
+    """A trained student with the context it was trained in."""
+    ctx = ctx or make_ctx()
+    student = Sft(SftConfig(model=family, **{**QUICK, **settings}))
+    ref = student.train(data.blind(), labels or LabelSet.of_gold(data), ctx)
+    ctx.path = lambda ref: ctx.out / ref.folder
+    return student, ref, ctx
+
+
+def test_it_learns_to_write_and_opens_as_an_ordinary_model(make_ctx, family):
+    data = questions()
+    student, ref, ctx = taught(make_ctx, family, data)
+    said = student.label(ref, data.blind(), ctx)
+    right = np.mean([a == b for a, b in zip(said.texts, data.gold_texts, strict=True)])
+    assert right > 0.9
+    assert said.probs.shape == (len(data), 0)
+    assert all(len(row) for row in said.token_log_probs) and (said.token_log_probs.flat <= 0).all()
+
+    folder = ctx.out / ref.folder
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    ids = tokenizer(data.prompts[0], return_tensors="pt")
+    end = tokenizer.eos_token_id
+    more = model.generate(**ids, max_new_tokens=6, do_sample=False, pad_token_id=end)
+    text = tokenizer.decode(more[0, ids["input_ids"].shape[1] :], skip_special_tokens=True)
+    assert text.strip() == said.texts[0]
+    card = (folder / "README.md").read_text()
+    assert "gold answers" in card and f"`{family}`" in card
+
+
+def test_gold_answers_are_scored_token_by_token(make_ctx, family):
+    data = questions()
+    student, ref, ctx = taught(make_ctx, family, data)
+    scores = student.score(ref, data, ctx)
+    assert scores.texts is None
+    assert scores.token_hits.flat.mean() > 0.9
+    # The same numbers, one row at a time and without any batching.
+    model = ctx.model(family)
+    network, pairs = trained(model, ref, ctx), None
+    pairs = tokenise_pairs(model, student.config, data, list(data.gold_texts), ctx)
+    for row in (0, 7):
+        prompt, answer = pairs.prompts[row], pairs.answers[row]
+        with torch.no_grad():
+            logits = network(input_ids=torch.tensor([prompt + answer])).logits[0]
+        log_probs = logits.log_softmax(-1)[len(prompt) - 1 : -1]
+        expected = log_probs[torch.arange(len(answer)), torch.tensor(answer)]
+        np.testing.assert_allclose(scores.token_log_probs[row], expected.numpy(), atol=1e-5)
+    before = student.score(None, data, ctx)
+    assert before.token_hits.flat.mean() < 0.5
+
+
+def test_batches_change_nothing_that_is_written(make_ctx, family):
+    data = questions(24)
+    student, ref, ctx = taught(make_ctx, family, data)
+    together = student.label(ref, data.blind(), ctx)
+    alone = Sft(SftConfig(model=family, label_tokens=1, **QUICK))
+    one_by_one = alone.label(ref, data.blind(), ctx)
+    assert list(one_by_one.texts) == list(together.texts)
+    np.testing.assert_allclose(
+        one_by_one.token_log_probs.flat, together.token_log_probs.flat, atol=1e-4
+    )
+
+
+def test_rows_that_abstain_or_weigh_nothing_teach_nothing(make_ctx):
+    data = questions(48)
+    gold = LabelSet.of_gold(data)
+    wrong = np.arange(len(data)) % 2 == 1
+    texts = ["no no no" if bad else text for bad, text in zip(wrong, gold.texts, strict=True)]
+    noisy = replace(gold, texts=texts)
+    left_out = replace(noisy, abstain=wrong)
+    _, abstained, _ = taught(make_ctx, "llama", data, left_out)
+    _, weighed, _ = taught(make_ctx, "llama", data, replace(noisy, weight=1.0 - wrong))
+    _, misled, _ = taught(make_ctx, "llama", data, noisy)
+    assert abstained.details["rows"] == weighed.details["rows"] == 24
+    assert abstained.details["weights"] == weighed.details["weights"]
+    assert abstained.details["weights"] != misled.details["weights"]
+
+
+def test_token_weights_say_what_is_learnt(make_ctx):
+    """Half of the answer's tokens weigh nothing: they stay unlearnt."""
+    data = questions()
+    teacher = SftTeacher(SftTeacherConfig(model="llama", **QUICK))
+    ctx = make_ctx()
+    ctx.path = lambda ref: ctx.out / ref.folder
+    scored = teacher.score(None, data, ctx)
+    weights = [np.where(np.arange(len(row)) < 1, 1.0, 0.0) for row in scored.token_log_probs]
+    ref = teacher.fit_member(data, ctx, token_weights=weights)
+    hits = teacher.score(ref, data, ctx).token_hits
+    first = np.array([row[0] for row in hits])
+    last = np.array([row[-1] for row in hits])
+    assert first.mean() > 0.9 > 0.5 > last.mean()
+
+
+def test_equal_weights_are_no_weights(make_ctx):
+    data = questions(32)
+    teacher = SftTeacher(SftTeacherConfig(model="llama", **{**QUICK, "epochs": 1}))
+    many = [len(row) for row in teacher.score(None, data, make_ctx()).token_log_probs]
+    plain = teacher.fit_member(data, make_ctx())
+    same = teacher.fit_member(data, make_ctx(), token_weights=[np.ones(n) for n in many])
+    assert plain.details["weights"] == same.details["weights"]
+
+
+def test_micro_batches_change_only_rounding(make_ctx):
+    data = questions(32)
+    *_, first = taught(make_ctx, "llama", data, epochs=1, lr=1e-3)
+    *_, second = taught(make_ctx, "llama", data, epochs=1, lr=1e-3, micro_batch_size=2)
+    one, two = (load_file(ctx.out / "model" / "model.safetensors") for ctx in (first, second))
+    for name, weight in one.items():
+        torch.testing.assert_close(two[name], weight, atol=2e-4, rtol=1e-3)
+
+
+class StoppedError(Exception):
+    pass
+
+
+def _stop_at(ctx, step):
+    """Let the training of this context die at a step."""
+    whole = ctx.progress
+
+    class Bar:
+        def __init__(self, inner):
+            self.inner, self.done = inner, 0
+
+        def advance(self, steps=1, note=""):
+            self.done += steps
+            if self.done >= step:
+                raise StoppedError
+            self.inner.advance(steps, note)
+
+    class Opened:
+        def __init__(self, total, label):
+            self.inner = whole(total, label)
+
+        def __enter__(self):
+            return Bar(self.inner.__enter__())
+
+        def __exit__(self, *args):
+            return self.inner.__exit__(*args)
+
+    ctx.progress = Opened
+
+
+@pytest.mark.parametrize("step", [3, 11])
+@pytest.mark.parametrize("chosen", [False, True])
+def test_an_interrupted_training_ends_where_it_would_have(step, chosen, make_ctx):
+    data, val = questions(40), questions(16, "val", 1) if chosen else None
+    teacher = SftTeacher(
+        SftTeacherConfig(model="llama", checkpoint_seconds=0, **{**QUICK, "epochs": 3})
+    )
+    undisturbed = teacher.fit(data, make_ctx(), val=val)
+    ctx = make_ctx()
+    plain = ctx.progress
+    _stop_at(ctx, step)
+    with pytest.raises(StoppedError):
+        teacher.fit(data, ctx, val=val)
+    assert list(ctx.scratch.rglob("checkpoint-*"))
+    ctx.progress = plain
+    assert teacher.fit(data, ctx, val=val).details == undisturbed.details
+    assert not list(ctx.scratch.rglob("checkpoint-*"))
+
+
+def test_a_checkpoint_that_was_cut_off_is_left_alone(make_ctx):
+    data = questions(40)
+    teacher = SftTeacher(SftTeacherConfig(model="llama", **{**QUICK, "epochs": 1}))
+    undisturbed = teacher.fit(data, make_ctx())
+    ctx = make_ctx()
+    broken = ctx.scratch / "trainer" / "checkpoint-3"
+    broken.mkdir(parents=True)
+    (broken / "model.safetensors").write_bytes(b"half of it")
+    assert teacher.fit(data, ctx).details == undisturbed.details
+
+
+def test_the_epoch_is_chosen_by_likelihood(make_ctx):
+    teacher = SftTeacher(SftTeacherConfig(model="llama", **{**QUICK, "epochs": 3}))
+    ref = teacher.fit(questions(24), make_ctx(), val=questions(32, "val", 1))
+    curve = ref.details["curve"]
+    assert [point["epoch"] for point in curve] == [1, 2, 3]
+    assert ref.details["epoch"] == min(curve, key=lambda point: point["loss"])["epoch"]
+
+
+def test_adapters_are_merged(make_ctx, folders):
+    model = HFModelConfig(id=str(folders["llama"]), peft=LoraSettings(r=8, alpha=64))
+    data = questions()
+    ctx = make_ctx(adapted=model)
+    student, ref, ctx = taught(make_ctx, "adapted", data, ctx=ctx)
+    before, after = (student.score(r, data, ctx).token_log_probs.flat for r in (None, ref))
+    assert after.mean() > before.mean() + 0.3
+    names = load_file(ctx.out / "model" / "model.safetensors")
+    assert not any("lora" in name for name in names)
+
+
+def test_adapters_for_no_layer_are_explained(make_ctx, folders):
+    settings = LoraSettings(target_modules=["nowhere"])
+    ctx = make_ctx(adapted=HFModelConfig(id=str(folders["llama"]), peft=settings))
+    with pytest.raises(ModelError, match="adapters cannot be added"):
+        taught(make_ctx, "adapted", questions(8), ctx=ctx)
+
+
+def test_the_global_generator_is_left_as_it_was(make_ctx):
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    taught(make_ctx, "llama", questions(16), epochs=1)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_long_rows_are_cut_and_counted(make_ctx):
+    examples = [
+        Example(f"{i:020d}", "film story " * 60 + str(i), gold_text="lovely", group=str(i))
+        for i in range(6)
+    ]
+    data = Dataset.from_examples(examples, TaskInfo("generation", (), ""), "pool")
+    student, ref, ctx = taught(make_ctx, "llama", data, epochs=1)
+    assert [w["code"] for w in ctx.warnings] == ["truncated"]
+    said = student.label(ref, data.blind(), ctx)
+    assert len(said) == 6
+
+
+def test_what_it_cannot_do_is_said(make_ctx, make_data):
+    student = Sft(SftConfig(model="llama", **QUICK))
+    classes = make_data(8)
+    with pytest.raises(DataError, match="generation"):
+        student.train(classes, LabelSet.of_gold(classes), make_ctx())
+    data = questions(8)
+    nothing = LabelSet(data.ids, np.zeros((8, 0)))
+    with pytest.raises(DataError, match="no texts"):
+        student.train(data, nothing, make_ctx())
+    teacher = SftTeacher(SftTeacherConfig(model="llama", **QUICK))
+    with pytest.raises(DataError, match="seed, rows and token weights"):
+        teacher.fit_member(data, make_ctx(), variation={"layer": 0.5})
+    with pytest.raises(DataError, match="token weights for"):
+        teacher.fit_member(data, make_ctx(), token_weights=[np.ones(1)] * 8)
+    high = SftTeacher(SftTeacherConfig(model="llama", **{**QUICK, "lr": 1e30, "epochs": 9}))
+    with pytest.raises(ModelError, match="loss is"):
+        high.fit(questions(32), make_ctx())
+    assert SftConfig(model="llama", micro_batch_size=3).check()
+    assert SftConfig(model="llama", template="{question}").check()
+
+
+def test_a_reference_is_plain_data(make_ctx):
+    _, ref, _ = taught(make_ctx, "llama", questions(8), epochs=1)
+    assert ModelRef.from_json(json.loads(json.dumps(ref.to_json()))) == ref
+    assert "generate" in ref.capabilities
