@@ -10,20 +10,30 @@ from w2s_lab.documents import KINDS_OF_DOCUMENT
 from w2s_lab.draws import Draws
 from w2s_lab.world import SEED, the_world
 
-LESSONS = 20_000
-"""Documents at the beginning, all of which are about copying and reading. A model that has learnt to
-look things up in a text early does so ever after; where such documents came only among others, it
-depended on chance whether a model of this size found it worth while."""
+TEXTS = 15_000
+"""Documents at the very beginning, all of them reviews and reports. After a million tokens of these
+alone a model of a million parameters tells good words from bad ones, rare ones too; it had not done
+so after ten million tokens in which they were a quarter of all documents."""
 
-LESSON_SHARES = {
+TEXT_SHARES = {"review": 0.6, "report": 0.4}
+
+READINGS = 20_000
+"""Documents after those, all of which are about copying and reading. A model that has learnt to look
+things up in a text early does so ever after; where such documents came only among others, it depended
+on chance whether a model of this size found it worth while."""
+
+READING_SHARES = {
     "reading": 0.25,
     "reading_chat": 0.4,
     "roll": 0.1,
     "retelling": 0.05,
     "whole_retelling": 0.2,
 }
-"""Kinds of documents in the lessons and their shares. Whole texts are copied too: a model that has only
-copied names fills in the common words of a sentence by habit."""
+"""Whole texts are copied too: a model that has only copied names fills in the common words of a
+sentence by habit."""
+
+LESSONS = TEXTS + READINGS
+"""Documents of both kinds of lessons, after which everything comes mixed."""
 
 EXERCISES = {"whole_retelling": 0.2, "argument": 0.5, "anything": 0.3}
 """What is read at the end, and its shares: quoting a text word for word takes more practice than the
@@ -33,7 +43,10 @@ corpus holds."""
 def document(number: int, seed: int = SEED) -> str:
     """The document of this number."""
     draw = Draws("corpus", seed, number)
-    name = _pick(draw, LESSON_SHARES) if number < LESSONS else _anything(draw)
+    if number < TEXTS:
+        name = _pick(draw, TEXT_SHARES)
+    else:
+        name = _pick(draw, READING_SHARES) if number < LESSONS else _anything(draw)
     return KINDS_OF_DOCUMENT[name][0](the_world(seed), draw)
 
 
