@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-VOCABULARY = 1024
+VOCABULARY = 2048
 CONTEXT = 1024
 """Positions a model is made for."""
 

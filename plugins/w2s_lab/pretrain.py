@@ -27,7 +27,7 @@ import torch
 from w2s_hf.checkpoint import Checkpoints
 from w2s_lab import tokenizer as tokenizers
 from w2s_lab.card import write_card
-from w2s_lab.corpus import LESSONS, documents
+from w2s_lab.corpus import COURSES, documents
 from w2s_lab.family import MEMBERS, Member
 from w2s_lab.muon import Muon
 from w2s_lab.probes import examine
@@ -38,12 +38,6 @@ BATCH_TOKENS = 2048
 """Tokens of a step, padding included."""
 
 WARMUP = 0.02
-
-EXERCISE_SHARE = 0.1
-"""Tokens of exercises, as a share of those of the corpus."""
-
-EXERCISE_LR = 0.3
-"""Highest learning rate of the exercises, as a share of that of the corpus."""
 
 TOKENIZER_DOCUMENTS = 30_000
 
@@ -69,10 +63,11 @@ def main(argv: list[str] | None = None) -> None:
         members = [replace(member, tokens=args.tokens) for member in members]
     version = hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()[:16]
     for member in members:
-        tokens = {"corpus": member.tokens, "exercises": int(member.tokens * EXERCISE_SHARE)}
         shelves = {
-            name: library(args.out, tokenizer, many, args.seed, version, name)
-            for name, many in tokens.items()
+            name: library(
+                args.out, tokenizer, int(member.tokens * course.tokens), args.seed, version, name
+            )
+            for name, course in COURSES.items()
         }
         out = args.out / member.name
         made = pretrain(member, shelves, tokenizer, out, args.seed, args.device, args.save_every)
@@ -90,7 +85,7 @@ def the_tokenizer(out: Path, seed: int) -> Any:
     folder = out / "tokenizer"
     if (folder / "tokenizer.json").is_file():
         return PreTrainedTokenizerFast.from_pretrained(folder)
-    made = tokenizers.fast(tokenizers.train(islice(documents(seed, LESSONS), TOKENIZER_DOCUMENTS)))
+    made = tokenizers.fast(tokenizers.train(islice(documents("corpus", seed), TOKENIZER_DOCUMENTS)))
     made.save_pretrained(folder)
     return made
 
@@ -104,7 +99,7 @@ def pretrain(
     device: str,
     save_every: float,
 ) -> dict[str, Any]:
-    """Let one model read the corpus, then the exercises; save it as half-precision safetensors.
+    """Let one model read all courses; save it as half-precision safetensors.
 
     Each course begins with what the one before saved, and leaves a folder of its own.
 
@@ -126,13 +121,14 @@ def pretrain(
         )
         start = folder / name
     assert start is not None, "there is something to read"
+    parameters = max(course.pop("parameters") for course in courses.values())
     for path in start.iterdir():
         if path.name != done.name:
             shutil.copy2(path, folder / path.name)
     result = {
         "world": the_world(seed).digest(),
         "tokenizer": hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest(),
-        "parameters": courses["corpus"].pop("parameters"),
+        "parameters": parameters,
         "courses": courses,
     }
     done.write_text(json.dumps(result) + "\n")
@@ -177,7 +173,7 @@ def study(
         else LlamaForCausalLM.from_pretrained(start, dtype=torch.float32)
     )
     model.to(device)
-    optimizers = _optimizers(model, member.lr * (1.0 if start is None else EXERCISE_LR))
+    optimizers = _optimizers(model, member.lr * COURSES[name].lr)
     pad = tokenizer.pad_token_id
     order, starts = cuts(books.lengths, BATCH_TOKENS, seed), books.starts()
     steps = len(order)
