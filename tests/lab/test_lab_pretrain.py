@@ -30,7 +30,7 @@ from w2s_lab.reading import Library, cuts, library, padded
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Any:
-    return tokenizers.fast(tokenizers.train(islice(documents(start=20_000), 2000)))
+    return tokenizers.fast(tokenizers.train(islice(documents("corpus"), 2000)))
 
 
 def test_answers_and_digits_are_single_tokens(tokenizer: Any) -> None:
@@ -43,7 +43,7 @@ def test_answers_and_digits_are_single_tokens(tokenizer: Any) -> None:
 
 
 def test_any_text_comes_back_as_it_was(tokenizer: Any) -> None:
-    texts = [*islice(documents(start=29_000), 300), "Ünïcode 漢字 🙂\n\ttabs  and  blanks 12.50"]
+    texts = [*islice(documents("corpus", start=9_000), 300), "Ünïcode 漢字 🙂\n\ttabs  and  blanks 12.50"]
     for text in texts:
         assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
 
@@ -80,13 +80,13 @@ def test_batches_hold_every_document_once_and_nothing_else() -> None:
 def test_the_library_is_the_same_however_often_it_was_interrupted(
     tokenizer: Any, tmp_path: Path
 ) -> None:
-    whole = library(tmp_path, tokenizer, 400_000, 1, "v")
+    whole = library(tmp_path, tokenizer, 400_000, 1, "v", "corpus")
     (tmp_path / "b").mkdir()
-    library(tmp_path / "b", tokenizer, 1000, 1, "v")
+    library(tmp_path / "b", tokenizer, 1000, 1, "v", "corpus")
     # What was written after the last note of how far it went.
     with (tmp_path / "b" / "corpus.ids").open("ab") as file:
         file.write(b"rubbish")
-    again = library(tmp_path / "b", tokenizer, 400_000, 1, "v")
+    again = library(tmp_path / "b", tokenizer, 400_000, 1, "v", "corpus")
     assert np.array_equal(whole.flat, again.flat)
     assert np.array_equal(whole.lengths, again.lengths)
     assert len(whole.flat) <= 400_000 < len(whole.flat) + 2000
@@ -110,7 +110,7 @@ def test_pretraining_goes_on_after_a_kill_and_ends_in_the_same_weights(tmp_path:
     out, _ = undisturbed.communicate(timeout=200)
     assert undisturbed.returncode == 0, out
     killed = _pretrain(tmp_path / "b")
-    checkpoint = tmp_path / "b" / "lab-xs" / "corpus" / "checkpoint.pt"
+    checkpoint = tmp_path / "b" / "lab-xs" / "readings" / "checkpoint.pt"
     until = time.monotonic() + 200
     while not checkpoint.exists() and time.monotonic() < until:
         time.sleep(0.02)
@@ -129,9 +129,9 @@ def test_pretraining_goes_on_after_a_kill_and_ends_in_the_same_weights(tmp_path:
     ]
     assert weights[0] == weights[1]
     courses = json.loads((tmp_path / "b" / "lab-xs" / "loss.json").read_text())["courses"]
-    assert list(courses) == ["corpus", "exercises"]
-    curve = courses["corpus"]["losses"]
-    assert curve[0][1] > curve[-1][1] + 1
+    assert list(courses) == ["readings", "texts", "corpus", "exercises"]
+    first, last = (courses[name]["losses"] for name in ("readings", "exercises"))
+    assert first[0][1] > last[-1][1] + 1
     assert 14_000 < courses["exercises"]["tokens"] <= 16_000
     opened = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "a" / "lab-xs")
     assert opened.num_parameters() < 70_000
