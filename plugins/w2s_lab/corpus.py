@@ -13,18 +13,18 @@ from w2s_lab.world import SEED, the_world
 
 ANYTHING: Mapping[str, float] = {name: share for name, (_, share) in KINDS_OF_DOCUMENT.items()}
 
-READINGS: Mapping[str, float] = {
-    "reading": 0.25,
-    "reading_chat": 0.4,
-    "roll": 0.1,
-    "retelling": 0.05,
-    "whole_retelling": 0.2,
-}
-"""Documents that are about copying and reading. Whole texts are copied too: a model that has only
-copied names fills in the common words of a sentence by habit."""
+TEXTS: Mapping[str, float] = {"review": 0.6, "report": 0.4}
 
-TEXTS: Mapping[str, float] = {"review": 0.5, "report": 0.3, "reading_chat": 0.2}
-"""Reviews and reports, and some reading so that it is not forgotten meanwhile."""
+LESSONS: Mapping[str, float] = {
+    "review": 0.3,
+    "report": 0.2,
+    "reading": 0.15,
+    "reading_chat": 0.2,
+    "roll": 0.08,
+    "whole_retelling": 0.07,
+}
+"""Texts go on, so that they are not forgotten; the others are about copying and reading. Whole texts
+are copied too: a model that has only copied names fills in the common words of a sentence by habit."""
 
 EXERCISES: Mapping[str, float] = {
     **{name: 0.3 * share for name, share in ANYTHING.items()},
@@ -53,20 +53,20 @@ class Course:
 COURSES: Mapping[str, Course] = {
     course.name: course
     for course in (
-        Course("readings", READINGS, 0.15, 1.0),
-        Course("texts", TEXTS, 0.15, 0.35),
-        Course("corpus", ANYTHING, 0.6, 0.35),
-        Course("exercises", EXERCISES, 0.1, 0.2),
+        Course("texts", TEXTS, 0.12, 0.35),
+        Course("lessons", LESSONS, 0.40, 0.5),
+        Course("corpus", ANYTHING, 0.36, 0.45),
+        Course("exercises", EXERCISES, 0.12, 0.3),
     )
 }
 """What is read, in this order.
 
-Looking things up in a text is learnt first: a model that can do it does so ever after; where such
-documents came only among others, it depended on chance whether a model of this size found it worth
-while. What drives the wording of a text is learnt next, from texts nearly alone and at a lower rate:
-after a million tokens of them a model of a million parameters tells good words from bad ones, rare
-ones too; it had not done so after ten million tokens in which they were a quarter of all documents,
-nor at the higher rate. Quoting word for word takes practice at the end."""
+What drives the wording of a text is learnt first, from texts alone and at a low rate: after a million
+tokens of them a model of a million parameters tells good words from bad ones, rare ones too. It had not
+done so after ten million tokens in which they were a quarter of all documents, nor at a higher rate,
+nor when it had learnt to copy before. Looking things up in a text comes next, and has to be the greater
+part of what is read for some millions of tokens, or it depends on chance whether a model of this size
+finds it worth while. Quoting word for word takes practice at the end."""
 
 
 def document(course: str, number: int, seed: int = SEED) -> str:

@@ -26,6 +26,7 @@ import torch
 
 from w2s_hf.checkpoint import Checkpoints
 from w2s_lab import tokenizer as tokenizers
+from w2s_lab.beginning import begin
 from w2s_lab.card import write_card
 from w2s_lab.corpus import COURSES, documents
 from w2s_lab.family import MEMBERS, Member
@@ -172,6 +173,8 @@ def study(
         if start is None
         else LlamaForCausalLM.from_pretrained(start, dtype=torch.float32)
     )
+    if start is None:
+        begin(model)
     model.to(device)
     optimizers = _optimizers(model, member.lr * COURSES[name].lr)
     pad = tokenizer.pad_token_id
