@@ -19,12 +19,14 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
+import torch
 import transformers
 
 from w2s_lab import tokenizer as tokenizers
+from w2s_lab.beginning import begin
 from w2s_lab.chat import SPECIAL, conversation
 from w2s_lab.corpus import documents
-from w2s_lab.family import VOCABULARY
+from w2s_lab.family import MEMBERS, VOCABULARY
 from w2s_lab.reading import Library, cuts, library, padded
 
 
@@ -43,7 +45,10 @@ def test_answers_and_digits_are_single_tokens(tokenizer: Any) -> None:
 
 
 def test_any_text_comes_back_as_it_was(tokenizer: Any) -> None:
-    texts = [*islice(documents("corpus", start=9_000), 300), "Ünïcode 漢字 🙂\n\ttabs  and  blanks 12.50"]
+    texts = [
+        *islice(documents("corpus", start=9_000), 300),
+        "Ünïcode 漢字 🙂\n\ttabs  and  blanks 12.50",
+    ]
     for text in texts:
         assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
 
@@ -93,6 +98,22 @@ def test_the_library_is_the_same_however_often_it_was_interrupted(
     assert whole.lengths.sum() == len(whole.flat)
 
 
+def test_one_head_of_a_new_model_looks_at_the_token_before() -> None:
+    special = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2}
+    for member in MEMBERS.values():
+        config = transformers.LlamaConfig(**member.config(), **special)
+        config._attn_implementation = "eager"
+        torch.manual_seed(0)
+        model = transformers.LlamaForCausalLM(config).eval()
+        begin(model)
+        ids = torch.randint(3, VOCABULARY, (4, 200))
+        with torch.no_grad():
+            seen = model(ids, output_attentions=True).attentions[0]
+        before = seen.diagonal(-1, 2, 3).mean((0, 2))
+        assert before[0] > 0.8
+        assert (before[1:] < 0.1).all()
+
+
 def _pretrain(out: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "w2s_lab.pretrain", "--out", str(out), "--models", "lab-xs"]
     return subprocess.Popen(
@@ -110,7 +131,7 @@ def test_pretraining_goes_on_after_a_kill_and_ends_in_the_same_weights(tmp_path:
     out, _ = undisturbed.communicate(timeout=200)
     assert undisturbed.returncode == 0, out
     killed = _pretrain(tmp_path / "b")
-    checkpoint = tmp_path / "b" / "lab-xs" / "readings" / "checkpoint.pt"
+    checkpoint = tmp_path / "b" / "lab-xs" / "lessons" / "checkpoint.pt"
     until = time.monotonic() + 200
     while not checkpoint.exists() and time.monotonic() < until:
         time.sleep(0.02)
@@ -129,9 +150,9 @@ def test_pretraining_goes_on_after_a_kill_and_ends_in_the_same_weights(tmp_path:
     ]
     assert weights[0] == weights[1]
     courses = json.loads((tmp_path / "b" / "lab-xs" / "loss.json").read_text())["courses"]
-    assert list(courses) == ["readings", "texts", "corpus", "exercises"]
-    first, last = (courses[name]["losses"] for name in ("readings", "exercises"))
+    assert list(courses) == ["texts", "lessons", "corpus", "exercises"]
+    first, last = (courses[name]["losses"] for name in ("texts", "exercises"))
     assert first[0][1] > last[-1][1] + 1
-    assert 14_000 < courses["exercises"]["tokens"] <= 16_000
+    assert 17_000 < courses["exercises"]["tokens"] <= 19_200
     opened = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "a" / "lab-xs")
     assert opened.num_parameters() < 70_000

@@ -18,8 +18,8 @@ from w2s_lab.world import ATTRIBUTES, World, the_world
 PINNED_DRAWS = [90, 41, 39, 14, 18, 61, 18, 8]
 WORLD = "73e09965adb77102e4919f01f80a259c87713b9ee8635d2d241a581ea6d32376"
 COURSES = {
-    "readings": "946da86d3f75d49120b43fceb477b3603b14e33dec9142e35654f9c53b492812",
-    "texts": "c54590e2fc4c0346bd1f4f783e4ca051bd72dacf99407e5030b2c05840d7fa19",
+    "texts": "0fcdbeb57832df5163b1ac8994c1630dc1d9020bb54b16d955cabadbe52bb1a3",
+    "lessons": "8206d1a82510462fb3965f8863a837a1a36130035f66ddabdeb19421cd3347be",
     "corpus": "4b0d7c8e398419d9e7c4eca54fe7e18790bd427962aa36fce78bff78d64add46",
     "exercises": "4cdce75998dba72ae98d6ec7fe09f1dac1b29486694d10ad7d1c02b957317f9a",
 }
