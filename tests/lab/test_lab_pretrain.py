@@ -155,4 +155,4 @@ def test_pretraining_goes_on_after_a_kill_and_ends_in_the_same_weights(tmp_path:
     assert first[0][1] > last[-1][1] + 1
     assert 17_000 < courses["exercises"]["tokens"] <= 19_200
     opened = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "a" / "lab-xs")
-    assert opened.num_parameters() < 70_000
+    assert opened.num_parameters() < 100_000
