@@ -210,11 +210,14 @@ class Together(NamedTuple):
         refs: of members that share their tokens.
         weights: one a member, not negative, at least one positive.
         rule: how distributions of the next token are mixed: ``mean`` of probabilities, or ``product``.
+        sharpness: how much more a member counts at a place where it is surer than the others: its
+            weight is multiplied by exp(-sharpness times the entropy of its distribution, in nats).
     """
 
     refs: Sequence[ModelRef]
     weights: Sequence[float]
     rule: str = "mean"
+    sharpness: float = 0.0
 
 
 @runtime_checkable
@@ -280,10 +283,18 @@ class MemberFactory(Protocol):
     def predict_all(self, refs: Sequence[ModelRef], data: Dataset) -> list[LabelSet]:
         """The same of several members, in their order; waits for all, trained side by side."""
 
-    def score_all(self, refs: Sequence[ModelRef | None], data: Dataset) -> list[LabelSet]:
+    def score_all(
+        self,
+        refs: Sequence[ModelRef | None],
+        data: Dataset,
+        answers: Sequence[str] | None = None,
+    ) -> list[LabelSet]:
         """What each member gives the gold answers of ``data``, see :meth:`AnswerScorer.score`.
 
         None stands for the first supervisor's model as it comes, before any training.
+
+        Args:
+            answers: n texts that are scored in place of gold.
         """
 
     def write(self, together: Together, data: Dataset) -> LabelSet:

@@ -260,6 +260,11 @@ class Dataset:
         columns = self._columns.replaced({**nothing, "meta": pa.repeat(arrow.scalar("{}"), n)})
         return Dataset._of(columns, self.info, self.name)
 
+    def with_gold_texts(self, texts: Sequence[str]) -> Dataset:
+        """The same rows of a generation task with n other answers in place of the gold ones."""
+        columns = self._columns.replaced({"gold_text": arrow.text_array(texts)})
+        return Dataset._of(columns, self.info, self.name)
+
     def take(self, rows: Sequence[int] | npt.NDArray[Any]) -> Dataset:
         """The rows at these positions, in this order."""
         at = np.asarray(rows)

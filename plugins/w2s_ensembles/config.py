@@ -142,6 +142,10 @@ class TokenBoostingConfig(_RoundsConfig):
     )
 
 
+WHOLE_ANSWERS = ("vote", "rescore")
+"""Ways to combine that choose among answers and mix no tokens."""
+
+
 class WritersConfig(EnsemblerConfig):
     """``use: writers``."""
 
@@ -152,10 +156,12 @@ class WritersConfig(EnsemblerConfig):
         description="How members differ: data (a bootstrap sample of groups each), seeds; models alone: "
         "by supervisor. Several supervisors take turns in any case.",
     )
-    combine: Literal["mean", "product", "learned", "vote"] = Field(
+    combine: Literal["mean", "product", "learned", "gate", "vote", "rescore"] = Field(
         "mean",
-        description="Mean or product of next-token probabilities, a mean with weights learned on "
-        "validation data, or a vote on whole answers.",
+        description="Mean or product of next-token probabilities; a mean with weights learned on "
+        "validation data; one in which members that are surer at a place count for more there, how much "
+        "more being chosen on validation data (gate); a vote on whole answers; or the whole answer that "
+        "all members together find most probable (rescore).",
     )
     size: Literal["all", "val"] = Field(
         "all", description="Keep all members, or as many as do best on validation data."
@@ -168,7 +174,7 @@ class WritersConfig(EnsemblerConfig):
     @property
     def needs_val(self) -> bool:
         """Whether it cannot do without validation data."""
-        return self.size == "val" or self.combine == "learned"
+        return self.size == "val" or self.combine in ("learned", "gate")
 
     @property
     def rule(self) -> Literal["mean", "product"]:
@@ -184,8 +190,10 @@ class WritersConfig(EnsemblerConfig):
         problems = []
         if len(set(self.by)) < len(self.by):
             problems.append("by: every word once")
-        if self.combine == "vote" and self.size == "val":
-            problems.append("size: votes give tokens no probability to choose by; next: size: all")
+        if self.combine in WHOLE_ANSWERS and self.size == "val":
+            problems.append(
+                f"size: combine: {self.combine} gives tokens no probability to choose by; next: size: all"
+            )
         return problems
 
     def width(self) -> int:

@@ -8,16 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from w2s_ensembles.answers import answer_curve, writing_groups
+from w2s_ensembles.answers import answer_curve, tokens_of, writing_groups
 from w2s_ensembles.bags import make_bag
 from w2s_ensembles.checks import require_group_count, require_val
-from w2s_ensembles.config import WritersConfig
+from w2s_ensembles.config import WHOLE_ANSWERS, WritersConfig
 from w2s_ensembles.curve import choose
 from w2s_ensembles.gathered import from_json, to_json
 from w2s_ensembles.mixing import mixing_weights
+from w2s_ensembles.rescoring import rescored, texts_of
 from w2s_toolkit.contracts import Context, MemberFactory, Together
 from w2s_toolkit.data import Dataset, LabelSet, ModelRef
 from w2s_toolkit.errors import DataError
+
+SHARPNESS = (0.0, 0.5, 1.0, 2.0, 4.0)
+"""What is tried with ``combine: gate``; 0 is the plain mean."""
 
 
 class Writers:
@@ -60,6 +64,9 @@ class Writers:
         if config.size == "val" and val is not None:
             curve = answer_curve(members, refs, weights, config.rule, val, val_groups)
         size = choose(curve, by="log_loss", pick=config.pick) if curve else len(refs)
+        sharpness = 0.0
+        if config.combine == "gate" and val is not None:
+            sharpness = _sharpness(members, refs[:size], val)
         if config.combine == "learned" and val is not None:
             weights = mixing_weights(members.score_all(refs[:size], val))
         details: dict[str, Any] = {
@@ -67,6 +74,7 @@ class Writers:
             "weights": weights[:size],
             "combine": config.combine,
             "rule": config.rule,
+            "sharpness": sharpness,
             "size": size,
             "curve": curve,
         }
@@ -77,32 +85,48 @@ class Writers:
         refs = from_json(ref.details)
         if ref.details["combine"] == "vote":
             return _voted(members.predict_all(refs, data), data)
-        return members.write(Together(refs, ref.details["weights"], ref.details["rule"]), data)
+        if ref.details["combine"] == "rescore":
+            return rescored(members, refs, data)
+        return members.write(_together(ref), data)
 
     def score(self, ref: ModelRef, members: MemberFactory, data: Dataset, ctx: Context) -> LabelSet:
-        """See :meth:`EnsembleScorer.score`. A vote gives tokens no probability."""
-        if ref.details["combine"] == "vote":
+        """See :meth:`EnsembleScorer.score`. Who chooses whole answers gives tokens no probability."""
+        if ref.details["combine"] in WHOLE_ANSWERS:
             raise DataError(
-                "members that vote on whole answers give single tokens no probability",
+                "members that choose among whole answers give single tokens no probability",
                 where=ctx.stage,
                 next_step="leave out token_accuracy and perplexity, or combine by mean or product",
             )
-        refs = from_json(ref.details)
-        return members.score(Together(refs, ref.details["weights"], ref.details["rule"]), data)
+        return members.score(_together(ref), data)
+
+
+def _together(ref: ModelRef) -> Together:
+    details = ref.details
+    sharpness = details.get("sharpness", 0.0)  # ensembles built before there was one have none
+    return Together(from_json(details), details["weights"], details["rule"], sharpness)
+
+
+def _sharpness(members: MemberFactory, refs: Sequence[ModelRef], val: Dataset) -> float:
+    """How much certainty should count: what makes gold answers most probable on validation data."""
+    equal = [1.0] * len(refs)
+    found = {
+        sharpness: float(
+            np.mean(
+                np.concatenate(
+                    tokens_of(members.score(Together(refs, equal, "mean", sharpness), val)).nll
+                )
+            )
+        )
+        for sharpness in SHARPNESS
+    }
+    return min(SHARPNESS, key=lambda sharpness: found[sharpness])
 
 
 def _voted(said: Sequence[LabelSet], data: Dataset) -> LabelSet:
     """The answer that most members gave; of equally many the one that was given first."""
     texts: list[str] = []
     silent = np.zeros(len(data), dtype=np.bool_)
-    columns = [labels.texts for labels in said]
-    if any(column is None for column in columns):
-        raise DataError(
-            "members without texts cannot vote on whole answers",
-            where=data.name,
-            next_step="use supervisors that generate, such as sft",
-        )
-    answers = zip(*(column for column in columns if column is not None), strict=True)
+    answers = zip(*texts_of(said, data), strict=True)
     abstains = zip(*(labels.abstain for labels in said), strict=True)
     for row, (given, without) in enumerate(zip(answers, abstains, strict=True)):
         votes = Counter(text for text, silence in zip(given, without, strict=True) if not silence)

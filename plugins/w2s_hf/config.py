@@ -9,6 +9,7 @@ from pydantic import Field
 
 from w2s_hf.loss_config import LogconfConfig, LossConfig, XentConfig
 from w2s_hf.model_config import HFModelConfig, LoraSettings
+from w2s_hf.noise_config import NoiseConfig
 from w2s_toolkit.config import (
     NEUTRAL,
     ComponentConfig,
@@ -84,6 +85,11 @@ class FinetunedConfig(SupervisorConfig, TrainingConfig):
     train_on: SplitName | None = Field("weak_train", description="Split it is fitted on.")
     choose_on: SplitName | None = Field(
         "val", description="Split that chooses the epoch; null keeps the last one."
+    )
+    noise: NoiseConfig | None = Field(
+        None,
+        description="Replaces some of the gold labels it is trained on: a teacher that was taught wrong "
+        "things, for experiments with noisy experts. Validation labels stay as they are.",
     )
 
 

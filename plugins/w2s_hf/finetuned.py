@@ -14,6 +14,7 @@ from w2s_hf.config import FinetunedConfig
 from w2s_hf.fit import fit_classifier, label_with, require_classes
 from w2s_hf.losses import Squared, Xent
 from w2s_hf.member import read_variation
+from w2s_hf.noise import noisy_gold
 from w2s_toolkit.contracts import Context
 from w2s_toolkit.data import Dataset, LabelSet, ModelRef
 from w2s_toolkit.digest import stage_seed
@@ -42,7 +43,7 @@ class Finetuned:
                 next_step="name a split with gold labels in train_on",
             )
         require_classes(train)
-        model, gold = ctx.model(self.config.model), LabelSet.of_gold(train)
+        model, gold = ctx.model(self.config.model), noisy_gold(train, self.config.noise, ctx.seed)
         return fit_classifier(NAME, model, self.config, train, gold, Xent(), ctx, val=val)
 
     def fit_member(
@@ -71,7 +72,7 @@ class Finetuned:
         if varied.seed is not None:
             ctx = copy.copy(ctx)
             ctx.seed = stage_seed(ctx.seed, "variation", str(varied.seed))
-        gold = LabelSet.of_gold(train)
+        gold = noisy_gold(train, self.config.noise, ctx.seed)
         labels = gold if weights is None else replace(gold, weight=weights)
         return fit_classifier(
             NAME,
@@ -84,6 +85,7 @@ class Finetuned:
             val=val if target is None else None,
             targets=target,
             variation=varied,
+            lend=True,
         )
 
     def label(self, ref: ModelRef | None, data: Dataset, ctx: Context) -> LabelSet:

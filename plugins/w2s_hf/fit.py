@@ -6,6 +6,8 @@ Shared by the supervisor ``finetuned`` and the student ``classifier``.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,13 @@ import torch
 
 from w2s_hf import network as net
 from w2s_hf import pooling
-from w2s_hf.adapters import add_lora, merge_lora
+from w2s_hf.adapters import (
+    add_lora,
+    are_in,
+    lent_adapters,
+    lent_lora,
+    merge_lora,
+)
 from w2s_hf.checkpoint import Checkpoints
 from w2s_hf.compact import compact, restore
 from w2s_hf.config import TrainingConfig
@@ -48,6 +56,7 @@ def fit_classifier(
     init: Path | None = None,
     targets: npt.NDArray[np.float64] | None = None,
     variation: Variation = AS_IT_IS,
+    lend: bool = False,
 ) -> ModelRef:
     """Train on the soft labels of ``data`` and save below ``ctx.out``.
 
@@ -57,6 +66,8 @@ def fit_classifier(
         init: folder of an earlier classifier to start from.
         targets: (n, K) what ``loss`` is given in place of the labels' probabilities.
         variation: how a member of an ensemble differs from the others.
+        lend: keep adapters apart from the weights they belong to, which are then one copy for all
+            stages of a process. Nothing else is different; without adapters it does nothing.
 
     Raises:
         DataError: the data cannot be classified, or no labelled row is left.
@@ -65,9 +76,62 @@ def fit_classifier(
     require_classes(data)
     model.require_trainable()
     rows = _training_rows(data, labels.align(data), targets, model, config, ctx)
-    team = Team(model.device)
-    network = _new_network(model, config, len(data.info.classes), ctx.seed, init, variation)
+    # A network that ends at a lower layer, or has other weights, is no copy of the shared one.
+    apart = lend and model.config.peft is not None and init is None and variation.layer is None
+    classes = len(data.info.classes)
+    opened = (
+        _lent_network(model, config, classes, ctx, variation)
+        if apart
+        else nullcontext(_new_network(model, config, classes, ctx.seed, init, variation))
+    )
+    with opened as network:
+        chooser, about = _train(network, model, config, rows, loss, ctx, val)
+        curve = chooser.restore_best() if chooser else []
+        restore(network.body)
+        network.seen = None
+        if model.config.peft is not None and not apart:
+            network.body = merge_lora(network.body)
+        network.requires_grad_(False)
+        folder = ctx.out / net.FOLDER
+        team = Team(model.device)
+        if team.is_main:
+            base = model.name if apart else None
+            net.save(network, folder, model.tokenizer(ctx), data.info.classes, about, base)
+        team.wait()
+    details: dict[str, Any] = {
+        "weights": net.weights_digest(folder),
+        "pooling": network.pooling,
+        "rows": len(rows.tokens),
+        "model": model.fingerprint,
+    }
+    if curve:
+        details |= {"curve": curve, "epoch": chooser.best_epoch if chooser else None}
+    if not apart:
+        # Kept for the label stages of this process, which so need not read it from disk again.
+        key = _shared_key(details["weights"], model)
+        net.round_weights(network, model.dtype)
+        ctx.shared(key, lambda: network, nbytes=weight_bytes(folder), needs=[ctx.key])
+    return ModelRef(
+        component,
+        folder=net.FOLDER,
+        capabilities=("train",),
+        classes=data.info.classes,
+        details=details,
+    )
+
+
+def _train(
+    network: PooledClassifier,
+    model: HFModel,
+    config: TrainingConfig,
+    rows: TrainingRows,
+    loss: Loss,
+    ctx: Context,
+    val: Dataset | None,
+) -> tuple[_Chooser | None, dict[str, Any]]:
+    """Train ``network`` in place; give who chose the epoch, and what is to be saved beside it."""
     require_vocabulary(rows.tokens, _vocabulary(network), model)
+    team = Team(model.device)
     chooser = _Chooser(network, model, config, val, ctx) if val is not None else None
     occurring = _occurring(network, rows.tokens, chooser.tokens if chooser else None)
     compact(network.body, network.body.get_input_embeddings(), occurring, config.weight_decay)
@@ -95,36 +159,7 @@ def fit_classifier(
             watcher=chooser,
             checkpoints=checkpoints,
         )
-    curve = chooser.restore_best() if chooser else []
-    restore(network.body)
-    network.seen = None
-    if model.config.peft is not None:
-        network.body = merge_lora(network.body)
-    network.requires_grad_(False)
-
-    folder = ctx.out / net.FOLDER
-    if team.is_main:
-        net.save(network, folder, model.tokenizer(ctx), data.info.classes, about)
-    team.wait()
-    details: dict[str, Any] = {
-        "weights": net.weights_digest(folder),
-        "pooling": network.pooling,
-        "rows": len(rows.tokens),
-        "model": model.fingerprint,
-    }
-    if curve:
-        details |= {"curve": curve, "epoch": chooser.best_epoch if chooser else None}
-    # Kept for the label stages of this process, which so need not read it from disk again.
-    key = _shared_key(details["weights"], model)
-    net.round_weights(network, model.dtype)
-    ctx.shared(key, lambda: network, nbytes=weight_bytes(folder), needs=[ctx.key])
-    return ModelRef(
-        component,
-        folder=net.FOLDER,
-        capabilities=("train",),
-        classes=data.info.classes,
-        details=details,
-    )
+    return chooser, about
 
 
 def label_with(
@@ -147,17 +182,8 @@ def label_with(
             f"{list(data.info.classes)}",
             where=data.name,
         )
-    folder = ctx.path(ref)
-
-    def build() -> PooledClassifier:
-        dtype = model.dtype if model.config.peft is not None else torch.float32
-        network = net.load(folder, model, dtype)
-        return net.round_weights(network.requires_grad_(False), model.dtype).to(model.device)
-
-    key = _shared_key(str(ref.details["weights"]), model)
-    network = ctx.shared(key, build, nbytes=weight_bytes(folder), needs=[ref.key])
     tokens = tokenise(data, model, ctx, config.max_length)
-    with out_of_memory(model.name, "label_tokens"):
+    with _opened(model, config, ref, ctx) as network, out_of_memory(model.name, "label_tokens"):
         logits = predict_logits(network, tokens, ctx, dtype=model.dtype, budget=config.label_tokens)
     probs = softmax(logits)[:, [ref.classes.index(c) for c in data.info.classes]]
     ctx.count("rows", len(data))
@@ -173,6 +199,27 @@ def label_with(
             "weights": ref.details["weights"],
         },
     )
+
+
+@contextmanager
+def _opened(
+    model: HFModel, config: TrainingConfig, ref: ModelRef, ctx: Context
+) -> Iterator[PooledClassifier]:
+    """What a reference holds, ready to predict, on its device."""
+    folder = ctx.path(ref)
+    if are_in(folder):
+        base = model.base_body(ctx, config.pooling)
+        with lent_adapters(base, [folder]) as (body,):
+            yield net.with_head(body, folder).requires_grad_(False).to(model.device)
+        return
+
+    def build() -> PooledClassifier:
+        dtype = model.dtype if model.config.peft is not None else torch.float32
+        network = net.load(folder, model, dtype)
+        return net.round_weights(network.requires_grad_(False), model.dtype).to(model.device)
+
+    key = _shared_key(str(ref.details["weights"]), model)
+    yield ctx.shared(key, build, nbytes=weight_bytes(folder), needs=[ref.key])
 
 
 def require_classes(data: Dataset) -> None:
@@ -317,6 +364,22 @@ def _new_network(
     if variation.features is not None:
         hide_features(network, variation.features, seed)
     return network
+
+
+@contextmanager
+def _lent_network(
+    model: HFModel, config: TrainingConfig, classes: int, ctx: Context, variation: Variation
+) -> Iterator[PooledClassifier]:
+    """New adapters in the base that all stages of the process share, with a head of its own."""
+    assert model.config.peft is not None
+    base = model.base_body(ctx, config.pooling)
+    how = pooling.choose(config.pooling, base, base.config, model.folder, model.name)
+    network = PooledClassifier(base, classes, how)
+    with lent_lora(base, model.config.peft, ctx.seed) as body:
+        network.body = body
+        if variation.features is not None:
+            hide_features(network, variation.features, ctx.seed)
+        yield network
 
 
 def _training_rows(

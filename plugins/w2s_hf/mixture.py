@@ -45,6 +45,8 @@ class Mixture(transformers.PreTrainedModel, transformers.GenerationMixin):  # ty
         members: language models over one vocabulary, on one device.
         weights: α, one a member, not negative, at least one positive; members without any are left out.
         rule: how distributions are mixed.
+        sharpness: τ ≥ 0; where it is not 0, αᵢ is multiplied at each place by exp(-τ Hᵢ) with Hᵢ the
+            entropy of pᵢ there, in nats: members that are sure count for more.
 
     Raises:
         ModelError: the vocabularies differ, or no weight is positive.
@@ -55,7 +57,11 @@ class Mixture(transformers.PreTrainedModel, transformers.GenerationMixin):  # ty
     _supports_attention_backend = True
 
     def __init__(
-        self, members: Sequence[Any], weights: Sequence[float], rule: Rule = "mean"
+        self,
+        members: Sequence[Any],
+        weights: Sequence[float],
+        rule: Rule = "mean",
+        sharpness: float = 0.0,
     ) -> None:
         used = [(m, float(w)) for m, w in zip(members, weights, strict=True) if w > 0]
         if not used or any(w < 0 for w in weights):
@@ -70,6 +76,7 @@ class Mixture(transformers.PreTrainedModel, transformers.GenerationMixin):  # ty
         # A plain list: the members' weights are theirs, and are neither saved nor moved with this.
         self._used = used
         self.rule: Rule = rule
+        self.sharpness = sharpness
         self.generation_config = copy.deepcopy(used[0][0].generation_config)
 
     @property
@@ -105,7 +112,8 @@ class Mixture(transformers.PreTrainedModel, transformers.GenerationMixin):  # ty
             past_key_values = self.new_caches()
             caches = past_key_values.caches
         mixed: torch.Tensor | None = None
-        total = sum(weight for _, weight in self._used)
+        total: Any = sum(weight for _, weight in self._used)
+        counted: Any = 0.0
         for (member, weight), cache in zip(self._used, caches, strict=True):
             logits: torch.Tensor = member(
                 input_ids=input_ids,
@@ -119,13 +127,15 @@ class Mixture(transformers.PreTrainedModel, transformers.GenerationMixin):  # ty
                 mixed = logits
                 break
             log_probs = torch.log_softmax(logits.float(), dim=-1)
-            share = weight / total
-            if self.rule == "product":
-                mixed = share * log_probs if mixed is None else mixed.add_(log_probs, alpha=share)
-            else:
-                part = log_probs.exp_().mul_(share)
-                mixed = part if mixed is None else mixed.add_(part)
+            share: Any = weight / total
+            if self.sharpness:
+                share = share * torch.exp(-self.sharpness * _entropy(log_probs))
+                counted = counted + share
+            part = (log_probs if self.rule == "product" else log_probs.exp_()).mul_(share)
+            mixed = part if mixed is None else mixed.add_(part)
         assert mixed is not None
+        if self.sharpness and len(self._used) > 1:
+            mixed = mixed.div_(counted)
         if self.rule == "mean" and len(self._used) > 1:
             mixed = mixed.clamp_(min=torch.finfo(mixed.dtype).tiny).log_()
         return CausalLMOutputWithPast(logits=mixed, past_key_values=past_key_values)
@@ -154,6 +164,7 @@ class Mixture(transformers.PreTrainedModel, transformers.GenerationMixin):  # ty
                     tokenizer.save_pretrained(folder / name)
         weights = [weight for _, weight in self._used]
         about: dict[str, Any] = {"members": names, "weights": weights, "rule": self.rule}
+        about["sharpness"] = self.sharpness
         (folder / FILE).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
     @classmethod
@@ -167,6 +178,7 @@ class Mixture(transformers.PreTrainedModel, transformers.GenerationMixin):  # ty
         try:
             about = json.loads((folder / FILE).read_text(encoding="utf-8"))
             names, weights, rule = about["members"], about["weights"], about["rule"]
+            sharpness = float(about.get("sharpness", 0.0))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ModelError(
                 f"there is no readable {FILE}: {error}",
@@ -178,4 +190,9 @@ class Mixture(transformers.PreTrainedModel, transformers.GenerationMixin):  # ty
                 transformers.AutoModelForCausalLM.from_pretrained(folder / name, **options).eval()
                 for name in names
             ]
-        return cls(members, weights, rule)
+        return cls(members, weights, rule, sharpness)
+
+
+def _entropy(log_probs: torch.Tensor) -> torch.Tensor:
+    """(b, t, V) log-probabilities to entropies (b, t, 1) in nats; no token has log-probability -inf."""
+    return -(log_probs.exp() * log_probs).sum(-1, keepdim=True)

@@ -121,6 +121,20 @@ class HFModel:
             code=self.config.trust_remote_code,
         )
 
+    def base_body(self, ctx: Context, pooling: str) -> Any:
+        """A frozen network without a head on its device, to which adapters are lent.
+
+        It is shared by the stages of a process, and they leave it as they found it. ``pooling`` is part
+        of what it is: a pooling layer is only there where it is used.
+        """
+        name = f"hf-base:{self.fingerprint}:{self.dtype}:{self.attention}:{self.device}:{pooling}"
+        return ctx.shared(
+            name,
+            lambda: self.new_body(self.dtype).requires_grad_(False).to(self.device),
+            nbytes=weight_bytes(self.folder),
+            needs=[self.fingerprint],
+        )
+
     def new_language_model(self, dtype: torch.dtype, folder: Path | None = None) -> Any:
         """A fresh copy of the language model, as :meth:`new_body` of the network without a head."""
         return load_language_model(
@@ -144,7 +158,10 @@ class HFModel:
             )
 
     def language_model(self, ctx: Context) -> Any:
-        """The language model on its device, shared by the stages of a process; not to be changed."""
+        """The frozen language model on its device, shared by the stages of a process.
+
+        Adapters may be lent to it; otherwise it is not to be changed.
+        """
 
         def build() -> Any:
             return self.new_language_model(self.dtype).requires_grad_(False).to(self.device)

@@ -6,14 +6,24 @@ from w2s_hf.model import HFModel
 from w2s_hf.sft_config import WritingConfig
 
 
-def model_card(model: HFModel, config: WritingConfig, taught: str, rows: int, tokens: int) -> str:
+def model_card(
+    model: HFModel,
+    config: WritingConfig,
+    taught: str,
+    rows: int,
+    tokens: int,
+    *,
+    apart: bool = False,
+) -> str:
     """Markdown with the front matter that model hubs read.
 
     Args:
         taught: what made the answers it learnt, such as ``gold answers``.
         rows, tokens: how many it read in one epoch.
+        apart: adapters are not merged.
     """
-    how = "adapters, merged into the weights" if model.config.peft else "all weights"
+    merged = "which alone are in this folder" if apart else "merged into the weights"
+    how = f"adapters, {merged}" if model.config.peft else "all weights"
     return f"""---
 base_model: {model.name}
 library_name: transformers

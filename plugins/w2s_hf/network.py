@@ -13,6 +13,7 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from w2s_hf import pooling as pool_by
+from w2s_hf.adapters import save_adapters
 from w2s_hf.model import HFModel, files_digest
 from w2s_hf.quiet import quiet
 from w2s_toolkit.errors import ModelError
@@ -90,12 +91,19 @@ def save(
     tokenizer: Any,
     classes: Sequence[str],
     details: dict[str, Any],
+    base: str | None = None,
 ) -> str:
-    """Write body, tokenizer, ``head.safetensors`` and ``head.json``; return :func:`weights_digest`."""
+    """Write body, tokenizer, ``head.safetensors`` and ``head.json``; return :func:`weights_digest`.
+
+    ``base`` says that the body is adapters in a network of that name, which alone are written.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     body: Any = network.body
+    if base is not None:
+        save_adapters(body, folder, base)
     with quiet():
-        body.save_pretrained(folder)
+        if base is None:
+            body.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
     head = {k: v.detach().cpu().contiguous() for k, v in network.head.state_dict().items()}
     save_file(head, folder / "head.safetensors")
@@ -111,6 +119,15 @@ def load(folder: Path, model: HFModel, dtype: torch.dtype) -> PooledClassifier:
     Raises:
         ModelError: a file is missing or broken.
     """
+    return with_head(model.new_body(dtype, folder), folder)
+
+
+def with_head(body: Any, folder: Path) -> PooledClassifier:
+    """A body with the head that :func:`save` wrote.
+
+    Raises:
+        ModelError: a file is missing or broken.
+    """
     try:
         about = json.loads((folder / "head.json").read_text("utf-8"))
         head = load_file(folder / "head.safetensors")
@@ -120,7 +137,6 @@ def load(folder: Path, model: HFModel, dtype: torch.dtype) -> PooledClassifier:
             where=str(folder),
             next_step="remove its stage from the store with `w2s cache` and run again",
         ) from error
-    body = model.new_body(dtype, folder)
     network = PooledClassifier(body, len(about["classes"]), about["pooling"])
     network.head.load_state_dict(head)
     return network

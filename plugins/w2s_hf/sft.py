@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_hf.member import read_variation
+from w2s_hf.noise import noisy_gold
 from w2s_hf.sft_config import SftConfig, SftTeacherConfig
 from w2s_hf.writer import fit_writer, mixture, score_with, trained, write_with
 from w2s_toolkit.contracts import Context, Together
@@ -28,14 +29,14 @@ class _Writer:
     def label(self, ref: ModelRef | None, data: Dataset, ctx: Context) -> LabelSet:
         """See :meth:`Student.label`. ``ref`` None: the model as it comes."""
         model = ctx.model(self.config.model)
-        network = trained(model, ref, ctx)
-        return write_with(self.name, model, self.config, network, data, ctx, ref=ref)
+        with trained([model], [ref], ctx) as (network,):
+            return write_with(self.name, model, self.config, network, data, ctx, ref=ref)
 
     def score(self, ref: ModelRef | None, data: Dataset, ctx: Context) -> LabelSet:
         """See :meth:`AnswerScorer.score`."""
         model = ctx.model(self.config.model)
-        network = trained(model, ref, ctx)
-        return score_with(self.name, model, self.config, network, data, ctx, ref=ref)
+        with trained([model], [ref], ctx) as (network,):
+            return score_with(self.name, model, self.config, network, data, ctx, ref=ref)
 
 
 class Sft(_Writer):
@@ -70,6 +71,7 @@ class SftTeacher(_Writer):
     """
 
     name = "supervisors/sft"
+    config: SftTeacherConfig
 
     def __init__(self, config: SftTeacherConfig) -> None:
         self.config = config
@@ -84,7 +86,7 @@ class SftTeacher(_Writer):
                 where=ctx.stage,
                 next_step="name a split with gold answers in train_on",
             )
-        model, gold = ctx.model(self.config.model), LabelSet.of_gold(train)
+        model, gold = ctx.model(self.config.model), noisy_gold(train, self.config.noise, ctx.seed)
         return fit_writer(self.name, model, self.config, train, gold, ctx, val=val)
 
     def fit_member(
@@ -109,7 +111,7 @@ class SftTeacher(_Writer):
         if varied.seed is not None:
             ctx = copy.copy(ctx)
             ctx.seed = stage_seed(ctx.seed, "variation", str(varied.seed))
-        gold = LabelSet.of_gold(train)
+        gold = noisy_gold(train, self.config.noise, ctx.seed)
         return fit_writer(
             self.name,
             ctx.model(self.config.model),
@@ -119,6 +121,7 @@ class SftTeacher(_Writer):
             ctx,
             val=val,
             token_weights=token_weights,
+            lend=True,
         )
 
     def label_together(
@@ -126,13 +129,13 @@ class SftTeacher(_Writer):
     ) -> LabelSet:
         """See :meth:`JointWriter.label_together`."""
         each = [ctx.model(name) for name in models]
-        network = mixture(each, together, ctx)
-        return write_with(self.name, each[0], self.config, network, data, ctx)
+        with mixture(each, together, ctx) as network:
+            return write_with(self.name, each[0], self.config, network, data, ctx)
 
     def score_together(
         self, together: Together, models: Sequence[str], data: Dataset, ctx: Context
     ) -> LabelSet:
         """See :meth:`JointWriter.score_together`."""
         each = [ctx.model(name) for name in models]
-        network = mixture(each, together, ctx)
-        return score_with(self.name, each[0], self.config, network, data, ctx)
+        with mixture(each, together, ctx) as network:
+            return score_with(self.name, each[0], self.config, network, data, ctx)

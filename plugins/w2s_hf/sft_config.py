@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from w2s_hf.noise_config import NoiseConfig
 from w2s_toolkit.config import (
     NEUTRAL,
     ComponentConfig,
@@ -82,4 +83,9 @@ class SftTeacherConfig(SupervisorConfig, WritingConfig):
     choose_on: SplitName | None = Field(
         None,
         description="Split whose answers choose the epoch by their likelihood; null: the last.",
+    )
+    noise: NoiseConfig | None = Field(
+        None,
+        description="Replaces some of the gold labels it is trained on: a teacher that was taught wrong "
+        "things, for experiments with noisy experts. Validation labels stay as they are.",
     )

@@ -5,14 +5,22 @@ Shared by the supervisor and the student ``sft``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from w2s_hf.adapters import add_lora, merge_lora
+from w2s_hf.adapters import (
+    add_lora,
+    are_in,
+    lent_adapters,
+    lent_lora,
+    merge_lora,
+    save_adapters,
+)
 from w2s_hf.answer_scores import score_answers
 from w2s_hf.completions import (
     Completions,
@@ -49,6 +57,7 @@ def fit_writer(
     val: Dataset | None = None,
     init: Path | None = None,
     token_weights: Sequence[np.ndarray[Any, Any]] | None = None,
+    lend: bool = False,
 ) -> ModelRef:
     """Train on the texts of ``answers`` and save an ordinary folder of transformers in ``ctx.out``.
 
@@ -58,6 +67,7 @@ def fit_writer(
         val: data with gold whose likelihood chooses the epoch; None keeps the last.
         init: folder of an earlier model to start from.
         token_weights: for each row one weight a token of its answer, the one that ends it included.
+        lend: keep adapters apart, see :func:`w2s_hf.fit.fit_classifier`; the folder holds them alone.
 
     Raises:
         DataError: the data has no answers to be written, or weights do not fit.
@@ -84,9 +94,16 @@ def fit_writer(
         require_generation(val)
         chosen = tokenise_pairs(model, config, val, list(val.gold_texts), ctx)
     tokenizer = model.tokenizer(ctx)
-    with out_of_memory(model.name, "micro_batch_size"):
+    folder = ctx.out / FOLDER
+    apart = lend and model.config.peft is not None and init is None
+    opened = (
+        lent_lora(model.language_model(ctx), model.config.peft, ctx.seed, "CAUSAL_LM")
+        if apart and model.config.peft is not None
+        else nullcontext(_network(model, init, ctx.seed))
+    )
+    with opened as fresh, out_of_memory(model.name, "micro_batch_size"):
         network, curve = train_to_write(
-            _network(model, init, ctx.seed),
+            fresh,
             tokenizer,
             pairs,
             config,
@@ -95,16 +112,18 @@ def fit_writer(
             val=chosen,
             half=model.dtype is torch.bfloat16,
         )
-        network = _plain(network)
-    folder = ctx.out / FOLDER
+        if apart:
+            save_adapters(network, folder, model.name)
+        else:
+            with quiet():
+                _plain(network).save_pretrained(folder)
     with quiet():
-        network.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
     digest = files_digest(folder.glob("*.safetensors"))
     taught = answers.provenance.get("component") or "gold answers"
-    (folder / "README.md").write_text(
-        model_card(model, config, taught, len(pairs), int(sum(pairs.lengths))), encoding="utf-8"
-    )
+    tokens = int(sum(pairs.lengths))
+    card = model_card(model, config, taught, len(pairs), tokens, apart=apart)
+    (folder / "README.md").write_text(card, encoding="utf-8")
     details: dict[str, Any] = {"weights": digest, "rows": len(pairs), "model": model.fingerprint}
     if curve:
         details |= {"curve": curve, "epoch": min(curve, key=lambda point: point["loss"])["epoch"]}
@@ -169,7 +188,8 @@ def score_with(
     return _labels(component, model, ref, data, token_log_probs=log_probs, token_hits=hits)
 
 
-def mixture(models: Sequence[HFModel], together: Together, ctx: Context) -> Any:
+@contextmanager
+def mixture(models: Sequence[HFModel], together: Together, ctx: Context) -> Iterator[Any]:
     """Several trained models as one that writes; ``models`` are theirs, one each.
 
     Raises:
@@ -193,8 +213,9 @@ def mixture(models: Sequence[HFModel], together: Together, ctx: Context) -> Any:
                 where=ctx.stage,
                 next_step="combine whole answers (writers with combine: vote), or use one tokenizer",
             )
-    members = [trained(model, ref, ctx) for model, ref in zip(models, together.refs, strict=True)]
-    return Mixture(members, list(together.weights), together.rule)  # type: ignore[arg-type]
+    with trained(models, together.refs, ctx) as members:
+        weights, rule = list(together.weights), together.rule
+        yield Mixture(members, weights, rule, together.sharpness)  # type: ignore[arg-type]
 
 
 def _vocabulary(model: HFModel, ctx: Context) -> dict[str, int]:
@@ -202,8 +223,33 @@ def _vocabulary(model: HFModel, ctx: Context) -> dict[str, int]:
     return found
 
 
-def trained(model: HFModel, ref: ModelRef | None, ctx: Context) -> Any:
-    """The network of a reference on its device, shared by the stages of a process."""
+@contextmanager
+def trained(
+    models: Sequence[HFModel], refs: Sequence[ModelRef | None], ctx: Context
+) -> Iterator[list[Any]]:
+    """The networks of references on their devices; ``models`` are theirs, one each.
+
+    Those that are adapters share their base. None is the model as it comes.
+    """
+    networks: list[Any] = [None] * len(refs)
+    lent = dict[str, list[int]]()
+    for number, (model, ref) in enumerate(zip(models, refs, strict=True)):
+        if ref is not None and ref.folder and are_in(ctx.path(ref)):
+            lent.setdefault(model.fingerprint, []).append(number)
+        else:
+            networks[number] = _whole(model, ref, ctx)
+    with ExitStack() as stack:
+        for numbers in lent.values():
+            base = models[numbers[0]].language_model(ctx)
+            folders = [ctx.path(ref) for n in numbers if (ref := refs[n]) is not None]
+            each = stack.enter_context(lent_adapters(base, folders))
+            for number, network in zip(numbers, each, strict=True):
+                networks[number] = network
+        yield networks
+
+
+def _whole(model: HFModel, ref: ModelRef | None, ctx: Context) -> Any:
+    """A network with weights of its own, shared by the stages of a process."""
     if ref is None or not ref.folder:
         return model.language_model(ctx)
     folder = ctx.path(ref)

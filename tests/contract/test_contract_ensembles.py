@@ -113,6 +113,19 @@ class TestWritersThatLearn(WritingContract):
     other_values = {"by": ["seeds"]}
 
 
+class TestWritersThatKnowWhenTheyAreSure(WritingContract):
+    use = "writers"
+    config = {"members": 3, "combine": "gate", "size": "val"}
+    other_values = {"by": ["seeds"]}
+
+
+class TestWritersThatRescore(WritingContract):
+    use = "writers"
+    config = {"members": 3, "combine": "rescore"}
+    fixed = {"size": "whole answers give tokens no probability to choose a size by"}
+    other_values = {"by": ["data", "seeds"]}
+
+
 class TestWritersThatVote(WritingContract):
     use = "writers"
     config = {"members": 3, "combine": "vote", "by": ["seeds"]}

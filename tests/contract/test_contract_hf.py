@@ -58,7 +58,14 @@ TRAINING = {"model": "tested", "epochs": 2, "batch_size": 8, "lr": 1e-3, "checkp
 class TestFinetuned(SupervisorContract):
     use = "finetuned"
     config = {**TRAINING, "train_on": "weak_train", "choose_on": "val"}
-    bad_configs = [{"epochs": 0}, {"lr": 0}, {"pooling": "own"}, {"model": "no_such_model"}]
+    other_values = {"noise": {"rate": 0.5}}
+    bad_configs = [
+        {"epochs": 0},
+        {"lr": 0},
+        {"pooling": "own"},
+        {"model": "no_such_model"},
+        {"noise": {"rate": 2}},
+    ]
 
     def make_models(self, folder: Path) -> Mapping[str, Any]:
         return {"tested": tiny(folder)}
@@ -82,6 +89,7 @@ WRITING = {**TRAINING, "max_new_tokens": 3}
 class TestSftTeacher(SupervisorContract):
     use = "sft"
     config = {**WRITING, "train_on": "weak_train", "choose_on": "val"}
+    other_values = {"noise": {"rate": 0.5}}
     bad_configs = [{"epochs": 0}, {"template": "the same for all"}, {"micro_batch_size": 3}]
 
     def make_models(self, folder: Path) -> Mapping[str, Any]:

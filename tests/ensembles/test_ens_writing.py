@@ -12,7 +12,7 @@ from w2s_ensembles.config import TokenBoostingConfig, WritersConfig
 from w2s_ensembles.mixing import mixing_weights
 from w2s_ensembles.samme import clamped, token_alpha
 from w2s_ensembles.token_boosting import TokenBoosting
-from w2s_ensembles.writers import Writers
+from w2s_ensembles.writers import SHARPNESS, Writers
 from w2s_toolkit import load_run
 from w2s_toolkit.data import Dataset, Example, LabelSet, ModelRef, TaskInfo
 from w2s_toolkit.errors import DataError
@@ -201,6 +201,89 @@ def test_votes_go_by_whole_answers(context):
     assert list(said.texts) == ["one two"] * 4  # of equally many, the first member's
 
 
+class Judges(Scripted):
+    """Three members: the first two write "one two", the last "three"; each rates an answer as told.
+
+    Args:
+        likely: (number of the member, answer) -> probability of each of its tokens.
+        silent: (number of the member, rows) -> which of its answers it holds back.
+    """
+
+    def __init__(self, likely, silent=lambda number, n: np.zeros(n, bool)):
+        super().__init__(knows_what_weighs_most, nothing)
+        self.likely, self.silent, self.rated = likely, silent, []
+
+    def predict_all(self, refs, data):
+        n, probs = len(data), np.zeros((len(data), 0))
+        said = (["one two"] * n, ["one two"] * n, ["three"] * n)
+        return [
+            LabelSet(data.ids, probs, texts=text, abstain=self.silent(number, n))
+            for number, text in enumerate(said)
+        ]
+
+    def score_all(self, refs, data, answers=None):
+        self.rated.append(list(answers))
+        return [
+            self._scores(None, data, np.array([[self.likely(n, a)] * len(a) for a in answers]))
+            for n in range(len(refs))
+        ]
+
+    @staticmethod
+    def _scores(hits, data, likely):
+        hits = Jagged.of(likely > 0.5, np.bool_)
+        probs = np.zeros((len(data), 0))
+        return LabelSet(data.ids, probs, token_log_probs=Jagged.of(np.log(likely)), token_hits=hits)
+
+
+def rescored(members, data, context):
+    writers = Writers(WritersConfig(members=3, combine="rescore"))
+    ref = writers.build(members, answers(), None, context())
+    with pytest.raises(DataError, match="no probability"):
+        writers.score(ref, members, answers(4, "test"), context())
+    return writers.label(ref, members, data, context())
+
+
+def test_the_answer_that_all_find_most_probable_is_chosen(context):
+    pool = answers(4, "pool").blind()
+    # The last member alone writes it, but the others like it better than what they wrote.
+    members = Judges(lambda number, answer: 0.6 if answer == "three" else 0.3 + 0.1 * number)
+    assert list(rescored(members, pool, context).texts) == ["three"] * 4
+    # What two wrote was rated once, and the number of tokens does not count.
+    assert members.rated == [["one two"] * 4, ["three"] * 4]
+    same = Judges(lambda number, answer: 0.5)
+    assert list(rescored(same, pool, context).texts) == ["one two"] * 4  # the first of equals
+
+
+def test_answers_that_are_held_back_are_not_chosen(context):
+    pool = answers(4, "pool").blind()
+
+    def silent(number, n):
+        return (np.arange(n) == 3) | ((number == 2) & (np.arange(n) == 0))
+
+    members = Judges(lambda number, answer: 0.6 if answer == "three" else 0.3, silent)
+    said = rescored(members, pool, context)
+    assert list(said.texts)[:3] == ["one two", "three", "three"]
+    assert list(said.abstain) == [False, False, False, True]
+
+
+def test_how_much_certainty_counts_is_chosen_on_validation_data(context):
+    class Graded(Scripted):
+        def score(self, together, data):
+            self.together.append(together)
+            likely = np.full((len(data), TOKENS), 0.9 - 0.2 * abs(together.sharpness - 1.0))
+            return self._scores(likely > 0.5, data, np.maximum(likely, 0.01))
+
+    members = Graded(knows_what_weighs_most, nothing)
+    writers = Writers(WritersConfig(members=3, combine="gate"))
+    ref = writers.build(members, answers(), answers(20, "val"), context())
+    assert ref.details["sharpness"] == 1.0
+    assert sorted(one.sharpness for one in members.together) == sorted(SHARPNESS)
+    writers.label(ref, members, answers(5, "pool").blind(), context())
+    assert members.together[-1].sharpness == 1.0
+    with pytest.raises(DataError, match="combine: gate is decided on validation data"):
+        writers.build(members, answers(), None, context())
+
+
 def test_writers_differ_by_bootstrap_samples(context):
     members = Scripted(knows_what_weighs_most, nothing)
     Writers(WritersConfig(members=3)).build(members, answers(), None, context())
@@ -279,12 +362,15 @@ phases:
 @pytest.mark.parametrize(
     "ensemble",
     [
+        "{use: writers, members: 2, by: [seeds], combine: rescore}",
         "{use: token_boosting, rounds: 2, cross_fit: 2, choose_on: val, stop: val}",
         "{use: writers, members: 2, by: [seeds], combine: learned, choose_on: val}",
     ],
 )
 def test_a_recipe_of_writers_runs(ensemble, recipe, w2s):
     change = ["--set", f"phases.p.ensemble={ensemble}"]
+    if "rescore" in ensemble:
+        change += ["--set", "phases.p.evaluate=[accuracy]"]
     done = w2s("run", recipe, *change)
     assert done.returncode == 0, done.stderr
     run = load_run("last")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
+import torch
 import transformers
 from safetensors.torch import load_file
 
-from w2s_hf.config import FinetunedConfig
+from w2s_hf.config import FinetunedConfig, HFModelConfig, LoraSettings
 from w2s_hf.finetuned import Finetuned
-from w2s_toolkit.errors import DataError
+from w2s_toolkit.errors import DataError, ModelError
 
 FAST = {"lr": 3e-3, "epochs": 6, "batch_size": 16, "head_lr_scale": 3.0}
 
@@ -101,3 +103,67 @@ def test_seeds_give_other_members(make_ctx, make_data):
 def test_what_cannot_be_done_is_refused(given, said, make_ctx, make_data):
     with pytest.raises(DataError, match=said):
         teacher().fit_member(make_data(8), make_ctx(), **given)
+
+
+@pytest.fixture
+def lora(folders):
+    return {
+        family: HFModelConfig(id=str(folders[family]), peft=LoraSettings(r=4, alpha=16))
+        for family in ("gpt2", "llama", "bert")
+    }
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama", "bert"])
+def test_members_with_adapters_share_one_copy_of_the_base(family, make_ctx, make_data, lora):
+    data = make_data(64)
+    ctx = make_ctx(adapted=lora[family])
+    component = teacher("adapted", epochs=2, lr=1e-2)
+    base = ctx.model("adapted").base_body(ctx, component.config.pooling)
+    before = {name: weight.clone() for name, weight in base.state_dict().items()}
+    members = []
+    for seed in (1, 2):
+        ref = component.fit_member(data, ctx, variation={"seed": seed})
+        folder = ctx.path(ref)
+        (folder.rename(folder.with_name(f"member-{seed}")))
+        members.append(dataclasses.replace(ref, folder=f"member-{seed}"))
+    probs = [labels_of(component, ref, data, ctx).probs for ref in members]
+    assert not np.array_equal(probs[0], probs[1])
+    # One base, as it was; and nothing of it beside the adapters on disk.
+    assert ctx.model("adapted").base_body(ctx, component.config.pooling) is base
+    assert {n: torch.equal(w, before[n]) for n, w in base.state_dict().items()} == dict.fromkeys(
+        before, True
+    )
+    size = sum(path.stat().st_size for path in ctx.path(members[0]).glob("*.safetensors"))
+    assert size < sum(w.nbytes for w in before.values()) / 2
+    written = b"".join(path.read_bytes() for path in ctx.path(members[0]).iterdir())
+    assert str(ctx.model("adapted").folder).encode() not in written
+    # Alone in another process, a member says the same.
+    other = make_ctx(out=ctx.out, adapted=lora[family])
+    assert np.array_equal(labels_of(component, members[1], data, other).probs, probs[1])
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama", "bert"])
+def test_adapters_kept_apart_say_what_merged_ones_say(family, make_ctx, make_data, lora):
+    data, component = make_data(64), teacher("adapted", epochs=2, lr=1e-2)
+    first, second = (make_ctx(adapted=lora[family]) for _ in range(2))
+    merged = labels_of(component, component.fit(data, first), data, first)
+    ref = component.fit_member(data, second)
+    assert np.abs(labels_of(component, ref, data, second).probs - merged.probs).max() < 1e-5
+    assert np.abs(merged.probs - 0.5).max() > 0.01
+
+
+def test_adapters_that_are_damaged_are_named(make_ctx, make_data, lora):
+    data, component = make_data(16), teacher("adapted", epochs=1)
+    ctx = make_ctx(adapted=lora["llama"])
+    ref = component.fit_member(data, ctx)
+    (ctx.path(ref) / "adapter_model.safetensors").write_bytes(b"damaged")
+    with pytest.raises(ModelError, match="trained adapters cannot be read") as found:
+        labels_of(component, ref, data, ctx)
+    assert "w2s cache" in found.value.next_step
+    # What was lent is back: the next one trains as if nothing had been.
+    again = make_ctx(adapted=lora["llama"])
+    fresh = labels_of(component, component.fit_member(data, again), data, again)
+    ctx.out = again.out.with_name("once-more")
+    assert np.array_equal(
+        labels_of(component, component.fit_member(data, ctx), data, ctx).probs, fresh.probs
+    )

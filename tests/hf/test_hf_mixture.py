@@ -66,28 +66,31 @@ def test_equal_members_are_one(way, rule, members, batch):
     assert write(equal, batch, **WAYS[way]) == alone
 
 
-def by_hand(members, weights, rule, ids):
+def by_hand(members, weights, rule, ids, sharpness=0.0):
     """The mixed distribution of the next token, in float64."""
     probs = []
     for member in members:
         with torch.no_grad():
             logits = member(input_ids=torch.tensor([ids])).logits[0, -1].double()
         probs.append(torch.softmax(logits, -1).numpy())
-    shares = np.array(weights) / np.sum(weights)
+    entropies = np.array([-(p * np.log(p)).sum() for p in probs])
+    shares = np.array(weights) * np.exp(-sharpness * entropies)
+    shares = shares / shares.sum()
     if rule == "mean":
         return shares @ np.array(probs)
     mixed = np.exp(shares @ np.log(probs))
     return mixed / mixed.sum()
 
 
+@pytest.mark.parametrize("sharpness", [0.0, 2.0])
 @pytest.mark.parametrize("rule", ["mean", "product"])
-def test_the_distribution_is_the_weighted_one(rule, members, batch):
+def test_the_distribution_is_the_weighted_one(rule, sharpness, members, batch):
     weights = [1.0, 0.2, 3.0, 0.7]
-    mixture = Mixture(members, weights, rule)
+    mixture = Mixture(members, weights, rule, sharpness)
     ids = batch["input_ids"][1].tolist()
     with torch.no_grad():
         logits = mixture(input_ids=torch.tensor([ids])).logits[0, -1]
-    expected = by_hand(members, weights, rule, ids)
+    expected = by_hand(members, weights, rule, ids, sharpness)
     np.testing.assert_allclose(torch.softmax(logits, -1).numpy(), expected, atol=1e-6)
 
 
@@ -106,7 +109,7 @@ def test_caches_and_batches_change_nothing(rule, members, batch):
 
 
 def test_a_folder_holds_all_of_it(members, batch, tmp_path):
-    mixture = Mixture(members[:3], [1.0, 0.5, 2.0], "product")
+    mixture = Mixture(members[:3], [1.0, 0.5, 2.0], "product", 3.0)
     mixture.save_pretrained(tmp_path / "together")
     back = Mixture.from_pretrained(tmp_path / "together")
     assert write(back, batch, **WAYS["greedy"]) == write(mixture, batch, **WAYS["greedy"])

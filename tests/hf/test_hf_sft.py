@@ -13,9 +13,11 @@ from safetensors.torch import load_file
 
 from w2s_hf.completions import tokenise_pairs
 from w2s_hf.config import HFModelConfig, LoraSettings
+from w2s_hf.mixture import Mixture
 from w2s_hf.sft import Sft, SftTeacher
 from w2s_hf.sft_config import SftConfig, SftTeacherConfig
-from w2s_hf.writer import trained
+from w2s_hf.writer import mixture, trained
+from w2s_toolkit.contracts import Together
 from w2s_toolkit.data import Dataset, Example, LabelSet, ModelRef, TaskInfo, content_id
 from w2s_toolkit.errors import DataError, ModelError
 
@@ -79,11 +81,10 @@ def test_gold_answers_are_scored_token_by_token(make_ctx, family):
     assert scores.token_hits.flat.mean() > 0.9
     # The same numbers, one row at a time and without any batching.
     model = ctx.model(family)
-    network, pairs = trained(model, ref, ctx), None
     pairs = tokenise_pairs(model, student.config, data, list(data.gold_texts), ctx)
     for row in (0, 7):
         prompt, answer = pairs.prompts[row], pairs.answers[row]
-        with torch.no_grad():
+        with trained([model], [ref], ctx) as (network,), torch.no_grad():
             logits = network(input_ids=torch.tensor([prompt + answer])).logits[0]
         log_probs = logits.log_softmax(-1)[len(prompt) - 1 : -1]
         expected = log_probs[torch.arange(len(answer)), torch.tensor(answer)]
@@ -230,6 +231,87 @@ def test_adapters_are_merged(make_ctx, folders):
     assert after.mean() > before.mean() + 0.3
     names = load_file(ctx.out / "model" / "model.safetensors")
     assert not any("lora" in name for name in names)
+
+
+def _adapted_members(make_ctx, folders, data, **settings):
+    """A teacher, its context, and two members that are adapters of one model."""
+    model = HFModelConfig(id=str(folders["llama"]), peft=LoraSettings(r=8, alpha=64))
+    ctx = make_ctx(adapted=model)
+    teacher = SftTeacher(SftTeacherConfig(model="adapted", **{**QUICK, "epochs": 3, **settings}))
+    members = []
+    for seed in (1, 2):
+        ref = teacher.fit_member(data, ctx, variation={"seed": seed})
+        (ctx.out / ref.folder).rename(ctx.out / f"member-{seed}")
+        members.append(replace(ref, folder=f"member-{seed}"))
+    ctx.path = lambda ref: ctx.out / ref.folder
+    return teacher, ctx, members
+
+
+def test_members_with_adapters_share_one_copy_of_the_base(make_ctx, folders, tmp_path):
+    data, val = questions(40), questions(16, "val", 1)
+    teacher, ctx, members = _adapted_members(make_ctx, folders, data)
+    base = ctx.model("adapted").language_model(ctx)
+    fresh = make_ctx(adapted=ctx.model("adapted").config)
+    untouched = fresh.model("adapted").language_model(fresh)
+    assert all(
+        torch.equal(a, b) for a, b in zip(base.parameters(), untouched.parameters(), strict=True)
+    )
+    assert base.config.to_dict() == untouched.config.to_dict()
+    assert base.generation_config.to_dict() == untouched.generation_config.to_dict()
+    folder = ctx.out / members[0].folder
+    assert {p.name for p in folder.glob("*.safetensors")} == {"adapter_model.safetensors"}
+    assert "alone are in this folder" in (folder / "README.md").read_text()
+    # Each says alone what it says among the others, and one of them alone is the mixture of it.
+    alone = [teacher.score(ref, val, ctx).token_log_probs.flat for ref in members]
+    assert not np.allclose(*alone)
+    models = ["adapted", "adapted"]
+    for rule in ("mean", "product"):
+        mixed = teacher.score_together(Together(members, [0.5, 0.5], rule), models, val, ctx)
+        found = mixed.token_log_probs.flat
+        if rule == "mean":
+            assert np.allclose(np.exp(found), np.exp(alone).mean(0), atol=1e-5)
+        for number in (0, 1):
+            weights = [float(number == i) for i in (0, 1)]
+            one = teacher.score_together(Together(members, weights, rule), models, val, ctx)
+            assert np.array_equal(one.token_log_probs.flat, alone[number])
+    written = teacher.label_together(Together(members, [1.0, 0.0], "mean"), models, val, ctx)
+    assert written.texts == teacher.label(members[0], val, ctx).texts
+    # Saved, each is an ordinary model again.
+    with mixture([ctx.model("adapted")] * 2, Together(members, [0.5, 0.5], "mean"), ctx) as both:
+        both.save_pretrained(tmp_path)
+        ids = torch.arange(5, 25)[None]
+        expected = both(input_ids=ids).logits
+    again = Mixture.from_pretrained(tmp_path)
+    torch.testing.assert_close(again(input_ids=ids).logits, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_adapters_kept_apart_say_what_merged_ones_say(make_ctx, folders):
+    data, val = questions(40), questions(16, "val", 1)
+    model = HFModelConfig(id=str(folders["llama"]), peft=LoraSettings(r=8, alpha=64))
+    teacher = SftTeacher(SftTeacherConfig(model="adapted", **{**QUICK, "epochs": 3}))
+    said = []
+    for fit in (teacher.fit, teacher.fit_member):
+        ctx = make_ctx(adapted=model)
+        ctx.path = lambda ref, ctx=ctx: ctx.out / ref.folder
+        ref = fit(data, ctx, val=val)
+        said.append((teacher.score(ref, val, ctx).token_log_probs.flat, ref.details["curve"]))
+    assert np.allclose(said[0][0], said[1][0], atol=1e-3)
+    assert said[0][1] == said[1][1]
+
+
+def test_an_interrupted_member_with_adapters_ends_where_it_would_have(make_ctx, folders):
+    data = questions(40)
+    model = HFModelConfig(id=str(folders["llama"]), peft=LoraSettings(r=8))
+    settings = {**QUICK, "epochs": 2, "checkpoint_seconds": 0}
+    teacher = SftTeacher(SftTeacherConfig(model="adapted", **settings))
+    undisturbed = teacher.fit_member(data, make_ctx(adapted=model))
+    ctx = make_ctx(adapted=model)
+    plain = ctx.progress
+    _stop_at(ctx, 6)
+    with pytest.raises(StoppedError):
+        teacher.fit_member(data, ctx)
+    ctx.progress = plain
+    assert teacher.fit_member(data, ctx).details == undisturbed.details
 
 
 def test_adapters_for_no_layer_are_explained(make_ctx, folders):

@@ -243,13 +243,17 @@ def _together(work: Work) -> tuple[Together, list[str]]:
         )
     args = work.job.args
     refs = [_read_ref(work.folder(f"ref:{number}")) for number in range(len(args["weights"]))]
-    return Together(refs, args["weights"], args["rule"]), list(args["models"])
+    sharpness = args.get("sharpness", 0.0)
+    return Together(refs, args["weights"], args["rule"], sharpness), list(args["models"])
 
 
 def _to_label(work: Work) -> tuple[Dataset, ModelRef | None]:
     data = work.dataset("data")
     if "sample" in work.job.inputs:
-        data = data.take(Sample.read(work.folder("sample")).rows)
+        sample = Sample.read(work.folder("sample"))
+        data = data.take(sample.rows)
+        if sample.answers is not None:
+            data = data.with_gold_texts(sample.answers)
     return data, _read_ref(work.folder("ref")) if "ref" in work.job.inputs else None
 
 

@@ -10,6 +10,7 @@ side, and runs it again. Members are found under keys made of what they depend o
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -48,6 +49,7 @@ class Sample:
         weights: (m,) weight of each row in training, or None.
         target: (m, K) what to regress on instead of gold, or None.
         token_weights: m arrays, one number an answer token, or None.
+        answers: m texts that are scored in place of gold, or None.
     """
 
     def __init__(
@@ -56,9 +58,10 @@ class Sample:
         weights: Floats | None = None,
         target: Floats | None = None,
         token_weights: Sequence[Floats] | None = None,
+        answers: Sequence[str] | None = None,
     ) -> None:
         self.rows, self.weights, self.target = rows, weights, target
-        self.token_weights = token_weights
+        self.token_weights, self.answers = token_weights, answers
         for name, values in (("weights", weights), ("target", target)):
             if values is not None and (len(values) != len(rows) or not np.isfinite(values).all()):
                 raise DataError(
@@ -69,6 +72,8 @@ class Sample:
             raise DataError("a member's weights should not be negative")
         if token_weights is not None and len(token_weights) != len(rows):
             raise DataError(f"{len(token_weights)} rows of token weights for {len(rows)} rows")
+        if answers is not None and len(answers) != len(rows):
+            raise DataError(f"{len(answers)} answers to be scored for {len(rows)} rows")
 
     def table(self) -> pa.Table:
         """As columns."""
@@ -79,6 +84,8 @@ class Sample:
             columns["target"] = _lists(list(self.target))
         if self.token_weights is not None:
             columns["token_weights"] = _lists(self.token_weights)
+        if self.answers is not None:
+            columns["answer"] = pa.array(list(self.answers), pa.large_string())
         return pa.table(columns)
 
     @property
@@ -88,6 +95,8 @@ class Sample:
         for values in (self.rows, self.weights, self.target, *(self.token_weights or ())):
             array = np.zeros(0) if values is None else np.ascontiguousarray(values)
             total.update(f"{array.dtype.str}{array.shape}".encode() + array.tobytes())
+        if self.answers is not None:
+            total.update(json.dumps(list(self.answers)).encode())
         return total.hexdigest()
 
     @classmethod
@@ -105,6 +114,7 @@ class Sample:
             table["weight"].to_numpy() if "weight" in names else None,
             np.stack(lists["target"]) if lists.get("target") else None,
             lists.get("token_weights"),
+            table["answer"].to_pylist() if "answer" in names else None,
         )
 
 
@@ -188,10 +198,17 @@ class Members:
         """See :meth:`w2s_toolkit.contracts.MemberFactory.predict_all`."""
         return self._made([((ref,), self._labels(ref, data)) for ref in refs], data)
 
-    def score_all(self, refs: Sequence[ModelRef | None], data: Dataset) -> list[LabelSet]:
+    def score_all(
+        self,
+        refs: Sequence[ModelRef | None],
+        data: Dataset,
+        answers: Sequence[str] | None = None,
+    ) -> list[LabelSet]:
         """See :meth:`w2s_toolkit.contracts.MemberFactory.score_all`."""
-        wanted = [((ref,) if ref else (), self._labels(ref, data, kind="score")) for ref in refs]
-        return self._made(wanted, data)
+        stages = [self._labels(ref, data, "score", answers) for ref in refs]
+        return self._made(
+            [((ref,) if ref else (), stage) for ref, stage in zip(refs, stages, strict=True)], data
+        )
 
     def write(self, together: Together, data: Dataset) -> LabelSet:
         """See :meth:`w2s_toolkit.contracts.MemberFactory.write`."""
@@ -242,10 +259,16 @@ class Members:
     def _template(self, ref: ModelRef) -> Mapping[str, Any]:
         return self._templates[int(ref.details.get("supervisor", 0))]
 
-    def _labels(self, ref: ModelRef | None, data: Dataset, kind: str = "label") -> Stage:
+    def _labels(
+        self,
+        ref: ModelRef | None,
+        data: Dataset,
+        kind: str = "label",
+        answers: Sequence[str] | None = None,
+    ) -> Stage:
         """The stage in which a member, or the first supervisor's bare model, reads ``data``."""
         template = self._template(ref) if ref else self._templates[0]
-        key, inputs = self._rows(data, None, None, None)
+        key, inputs = self._rows(data, answers=answers)
         who = f"member {ref.details.get('index', 0)}" if ref else "untrained"
         stage = Stage(
             parts={},
@@ -262,7 +285,7 @@ class Members:
     def _together(self, together: Together, data: Dataset, kind: str) -> Stage:
         """The stage in which members read ``data`` together."""
         templates = [self._template(ref) for ref in together.refs]
-        key, inputs = self._rows(data, None, None, None)
+        key, inputs = self._rows(data)
         refs = {f"ref:{number}": ref.key for number, ref in enumerate(together.refs)}
         models = [next(iter(template["models"]), "") for template in templates]
         stage = Stage(
@@ -278,6 +301,7 @@ class Members:
                 "weights": [float(weight) for weight in together.weights],
                 "rule": together.rule,
                 "models": models,
+                **({"sharpness": float(together.sharpness)} if together.sharpness else {}),
             },
         )
         stage = self._keyed(stage, templates[0], {})
@@ -303,17 +327,19 @@ class Members:
     def _rows(
         self,
         data: Dataset,
-        weights: Floats | None,
-        target: Floats | None,
-        token_weights: Sequence[Floats] | None,
+        weights: Floats | None = None,
+        target: Floats | None = None,
+        token_weights: Sequence[Floats] | None = None,
+        answers: Sequence[str] | None = None,
     ) -> tuple[str, dict[str, str]]:
         """Key of the split that holds these rows, and the input that says which they are."""
         key, base = self._source(data)
         rows = np.arange(len(base)) if data is base else base.rows_of(data.ids)
         whole = len(rows) == len(base) and bool((rows == np.arange(len(base))).all())
-        if whole and weights is None and target is None and token_weights is None:
+        given = (weights, target, token_weights, answers)
+        if whole and all(values is None for values in given):
             return key, {}
-        return key, {"sample": self._keep(Sample(rows, weights, target, token_weights))}
+        return key, {"sample": self._keep(Sample(rows, *given))}
 
     def _source(self, data: Dataset) -> tuple[str, Dataset]:
         for key, base in self._data:

@@ -105,10 +105,20 @@ class TinyMembers:
         self._wait([("label", ref.key) for ref in refs], data)
         return [self._predicted(ref, data) for ref in refs]
 
-    def score_all(self, refs: Sequence[ModelRef | None], data: Dataset) -> list[LabelSet]:
+    def score_all(
+        self,
+        refs: Sequence[ModelRef | None],
+        data: Dataset,
+        answers: Sequence[str] | None = None,
+    ) -> list[LabelSet]:
         """See :meth:`MemberFactory.score_all`."""
+        if answers is not None:
+            if len(answers) != len(data):
+                breach("one answer a row is scored", f"{len(answers)} answers", "give n texts")
+            data = data.with_gold_texts(answers)
         self._wait([("score", ref.key if ref else "") for ref in refs], data)
-        return [self._scores([self._chances(ref, data)], (1.0,), "mean", data) for ref in refs]
+        alone = Together((), (1.0,))
+        return [self._scores([self._chances(ref, data)], alone, data) for ref in refs]
 
     def write(self, together: Together, data: Dataset) -> LabelSet:
         """See :meth:`MemberFactory.write`."""
@@ -120,7 +130,7 @@ class TinyMembers:
         """See :meth:`MemberFactory.score`."""
         self._wait([("score", *(ref.key for ref in together.refs))], data)
         chances = [self._chances(ref, data) for ref in together.refs]
-        return self._scores(chances, tuple(together.weights), together.rule, data)
+        return self._scores(chances, together, data)
 
     def _wait(self, wanted: Sequence[tuple[str, ...]], data: Dataset) -> None:
         missing = {("/".join(one), data.digest) for one in wanted} - self._made
@@ -146,7 +156,10 @@ class TinyMembers:
         if ref is None:
             return np.tile([0.4, 0.6], (len(data), 1))
         probs, model = self._predict(ref, data)
-        gold = np.array([model.answers.index(text) for text in data.gold_texts], dtype=np.int64)
+        # An answer that it was not trained on is next to impossible.
+        place = {text: number for number, text in enumerate(model.answers)}
+        probs = np.concatenate([probs, np.full((len(data), 1), 1e-6)], 1)
+        gold = np.array([place.get(text, -1) for text in data.gold_texts], dtype=np.int64)
         rows = np.arange(len(data))
         own = probs[rows, gold]
         rest = probs.copy()
@@ -156,11 +169,10 @@ class TinyMembers:
     @staticmethod
     def _scores(
         chances: Sequence[npt.NDArray[np.float64]],
-        weights: Sequence[float],
-        rule: str,
+        together: Together,
         data: Dataset,
     ) -> LabelSet:
-        mixed = _mix(chances, Together((), weights, rule))
+        mixed = _mix(chances, together)
         log_probs = np.stack([np.log(np.maximum(mixed[:, 0], 1e-9)), np.full(len(data), -0.1)], 1)
         hits = np.stack([mixed[:, 0] > mixed[:, 1], np.ones(len(data), dtype=bool)], 1)
         return LabelSet(
@@ -184,10 +196,13 @@ def _mix(probs: Sequence[npt.NDArray[np.float64]], together: Together) -> npt.ND
         breach("members that write together have a weight each", f"{shares}", "give numbers from 0")
     if together.rule not in ("mean", "product") or not shares.sum():
         breach("a rule is mean or product, and a weight positive", f"{together}", "see Together")
-    shares = shares / shares.sum()
+    each = np.maximum(np.stack(probs), 1e-9)  # (m, n, K)
+    entropy = -(each * np.log(each)).sum(-1, keepdims=True)
+    shares = shares[:, None, None] * np.exp(-together.sharpness * entropy)
+    shares = shares / shares.sum(0)
     if together.rule == "mean":
-        return np.asarray(np.tensordot(shares, np.stack(probs), 1))
-    return np.asarray(np.exp(np.tensordot(shares, np.log(np.maximum(probs, 1e-9)), 1)))
+        return np.asarray((shares * each).sum(0))
+    return np.asarray(np.exp((shares * np.log(each)).sum(0)))
 
 
 def _written(probs: npt.NDArray[np.float64], answers: tuple[str, ...], data: Dataset) -> LabelSet:
