@@ -26,6 +26,10 @@ class ExactMatchConfig(AccuracyConfig):
     """``use: exact_match``."""
 
 
+class LongAnswersConfig(BootstrapConfig):
+    """``use: long_answers``."""
+
+
 class TokenAccuracyConfig(BootstrapConfig):
     """``use: token_accuracy``."""
 

@@ -26,6 +26,12 @@ _EVALUATORS = (
         "PerplexityConfig",
         "How surprised a model is by the gold answers.",
     ),
+    (
+        "long_answers",
+        "long_answers:LongAnswers",
+        "LongAnswersConfig",
+        "What of long gold answers is told, how rightly and how coherently.",
+    ),
     ("auroc", "auroc:Auroc", "AurocConfig", "Area under the ROC curve, one-vs-rest for K > 2."),
     ("pgr", "pgr:Pgr", "PgrConfig", "Performance gap recovered, with its guard and interval."),
     (

@@ -63,7 +63,7 @@ class WrittenContract(EvaluatorContract):
         hits = Jagged.of([[row % 4 > 0, row % 3 > 0] for row in rows], np.bool_)
         log_probs = hits.like(np.where(hits.flat, -0.1, -2.0))
         nothing, silent = np.zeros((len(data), 0)), rows % 10 == 9
-        if self.use == "exact_match":
+        if self.use in ("exact_match", "long_answers"):
             return LabelSet(data.ids, nothing, texts=texts, abstain=silent)
         return LabelSet(
             data.ids, nothing, token_log_probs=log_probs, token_hits=hits, abstain=silent
@@ -73,6 +73,12 @@ class WrittenContract(EvaluatorContract):
 class TestExactMatch(WrittenContract):
     use = "exact_match"
     bounds = {"exact_match": SHARE}
+    bad_configs = [TOO_FEW]
+
+
+class TestLongAnswers(WrittenContract):
+    use = "long_answers"
+    bounds = {"completion": SHARE, "correctness": SHARE, "coherence": SHARE}
     bad_configs = [TOO_FEW]
 
 
