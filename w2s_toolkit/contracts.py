@@ -239,6 +239,14 @@ class JointWriter(Protocol):
         """What they together give the gold answers, as :meth:`AnswerScorer.score`."""
 
 
+@runtime_checkable
+class JointSaver(Protocol):
+    """The optional part of a :class:`JointWriter`: members as one model that the toolkit is not needed for."""
+
+    def save_together(self, together: Together, models: Sequence[str], ctx: Context) -> ModelRef:
+        """Write them below ``ctx.out``; ``models`` are the entries of ``models:`` of the members."""
+
+
 class MemberFactory(Protocol):
     """Handed to an ensembler; every call is a keyed child stage, so 4 members grow to 8 by training 4.
 
@@ -331,6 +339,18 @@ class EnsembleScorer(Protocol):
 
     def score(self, ref: ModelRef, members: MemberFactory, data: Dataset, ctx: Context) -> LabelSet:
         """As :meth:`AnswerScorer.score`, for the ensemble; ``data`` holds gold."""
+
+
+@runtime_checkable
+class JointEnsemble(Protocol):
+    """The optional part of an ensembler whose members write each token together."""
+
+    def together(self, ref: ModelRef) -> Together:
+        """How members of a reference that :meth:`Ensembler.build` made write.
+
+        Raises:
+            DataError: they do not write together, but choose among whole answers.
+        """
 
 
 @runtime_checkable

@@ -157,7 +157,11 @@ class Run:
         path = self.path / "stages" / name
         if not (path / "manifest.json").exists():
             ids = [s["id"] for s in json.loads((self.path / "plan.json").read_text())["stages"]]
-            raise UsageError(f"the run has no stage {name!r}{suggestion(name, ids)}")
+            raise UsageError(
+                f"the run has no stage {name!r}{suggestion(name, ids)}",
+                where=str(self.path),
+                next_step="the run's plan.json lists all of them, 'w2s plan' those of a recipe",
+            )
         return path.resolve()
 
 

@@ -86,11 +86,16 @@ class TokenBoosting:
 
     def label(self, ref: ModelRef, members: MemberFactory, data: Dataset, ctx: Context) -> LabelSet:
         """See :meth:`Ensembler.label`."""
-        return members.write(_together(ref), data)
+        return members.write(self.together(ref), data)
 
     def score(self, ref: ModelRef, members: MemberFactory, data: Dataset, ctx: Context) -> LabelSet:
         """See :meth:`EnsembleScorer.score`."""
-        return members.score(_together(ref), data)
+        return members.score(self.together(ref), data)
+
+    def together(self, ref: ModelRef) -> Together:
+        """See :meth:`JointEnsemble.together`."""
+        refs = from_json(ref.details)
+        return Together(refs, ref.details["weights"][: len(refs)], ref.details["rule"])
 
     def _boost(
         self, members: MemberFactory, train: Dataset, groups: IntArray, ctx: Context
@@ -192,8 +197,3 @@ def _expert(
 def _error(weights: Sequence[FloatArray], wrong: Sequence[BoolArray]) -> float:
     flat, missed = np.concatenate(weights), np.concatenate(wrong)
     return weighted_error(flat, missed, np.ones(len(flat), dtype=np.bool_))
-
-
-def _together(ref: ModelRef) -> Together:
-    refs = from_json(ref.details)
-    return Together(refs, ref.details["weights"][: len(refs)], ref.details["rule"])

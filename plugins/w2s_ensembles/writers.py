@@ -87,7 +87,7 @@ class Writers:
             return _voted(members.predict_all(refs, data), data)
         if ref.details["combine"] == "rescore":
             return rescored(members, refs, data)
-        return members.write(_together(ref), data)
+        return members.write(self.together(ref), data)
 
     def score(self, ref: ModelRef, members: MemberFactory, data: Dataset, ctx: Context) -> LabelSet:
         """See :meth:`EnsembleScorer.score`. Who chooses whole answers gives tokens no probability."""
@@ -97,13 +97,18 @@ class Writers:
                 where=ctx.stage,
                 next_step="leave out token_accuracy and perplexity, or combine by mean or product",
             )
-        return members.score(_together(ref), data)
+        return members.score(self.together(ref), data)
 
-
-def _together(ref: ModelRef) -> Together:
-    details = ref.details
-    sharpness = details.get("sharpness", 0.0)  # ensembles built before there was one have none
-    return Together(from_json(details), details["weights"], details["rule"], sharpness)
+    def together(self, ref: ModelRef) -> Together:
+        """See :meth:`JointEnsemble.together`."""
+        details = ref.details
+        if details["combine"] in WHOLE_ANSWERS:
+            raise DataError(
+                f"members that choose among whole answers (combine: {details['combine']}) are not one model",
+                next_step="export the members one by one, or combine by mean or product",
+            )
+        sharpness = details.get("sharpness", 0.0)  # ensembles built before there was one have none
+        return Together(from_json(details), details["weights"], details["rule"], sharpness)
 
 
 def _sharpness(members: MemberFactory, refs: Sequence[ModelRef], val: Dataset) -> float:

@@ -187,6 +187,7 @@ def label_with(
         logits = predict_logits(network, tokens, ctx, dtype=model.dtype, budget=config.label_tokens)
     probs = softmax(logits)[:, [ref.classes.index(c) for c in data.info.classes]]
     ctx.count("rows", len(data))
+    ctx.count("prompt_tokens", int(tokens.lengths.sum()))
     return LabelSet(
         ids=data.ids,
         probs=probs,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from w2s_hf.model import HFModel
 from w2s_hf.sft_config import WritingConfig
+from w2s_toolkit.contracts import Together
 
 
 def model_card(
@@ -44,4 +47,37 @@ tags: [w2s-toolkit, sft, weak-to-strong]
 What a model has learnt from weak answers is no better than these where it imitates them. Look at the
 results of the run that made it before you use it for anything else. Its licence is that of the model it
 started from.
+"""
+
+
+def mixture_card(models: Sequence[str], together: Together) -> str:
+    """Of an ensemble that writes together; ``models`` are what its members started from, one each."""
+    rows = "\n".join(
+        f"| {number} | `{name}` | {weight:.4g} |"
+        for number, (name, weight) in enumerate(zip(models, together.weights, strict=True))
+    )
+    how = "mean of probabilities" if together.rule == "mean" else "product of probabilities"
+    sure = f", surer members counting more (sharpness {together.sharpness:g})"
+    return f"""---
+tags: [w2s-toolkit, ensemble, weak-to-strong]
+---
+
+# {len(models)} language models that write together
+
+Each next token comes from the weighted {how} of the members{sure if together.sharpness else ""}. Members
+without weight are not in this folder; each of the others is an ordinary folder of transformers.
+
+| Member | Started from | Weight |
+| --- | --- | --- |
+{rows}
+
+```python
+from transformers import AutoTokenizer
+from w2s_hf.mixture import Mixture
+
+mixture = Mixture.from_pretrained("this folder")
+tokenizer = AutoTokenizer.from_pretrained("this folder/member-0")
+ids = tokenizer("a prompt", return_tensors="pt")
+print(tokenizer.decode(mixture.generate(**ids, max_new_tokens=20)[0]))
+```
 """

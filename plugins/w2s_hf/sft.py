@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_hf.member import read_variation
+from w2s_hf.model_card import mixture_card
 from w2s_hf.noise import noisy_gold
 from w2s_hf.sft_config import SftConfig, SftTeacherConfig
-from w2s_hf.writer import fit_writer, mixture, score_with, trained, write_with
+from w2s_hf.writer import FOLDER, fit_writer, mixture, score_with, trained, write_with
 from w2s_toolkit.contracts import Context, Together
 from w2s_toolkit.data import Dataset, LabelSet, ModelRef
 from w2s_toolkit.digest import stage_seed
@@ -139,3 +140,12 @@ class SftTeacher(_Writer):
         each = [ctx.model(name) for name in models]
         with mixture(each, together, ctx) as network:
             return score_with(self.name, each[0], self.config, network, data, ctx)
+
+    def save_together(self, together: Together, models: Sequence[str], ctx: Context) -> ModelRef:
+        """See :meth:`JointSaver.save_together`: a folder for :meth:`Mixture.from_pretrained`."""
+        each = [ctx.model(name) for name in models]
+        with mixture(each, together, ctx) as network:
+            network.save_pretrained(ctx.out / FOLDER, tokenizer=each[0].tokenizer(ctx))
+        card = mixture_card([model.name for model in each], together)
+        (ctx.out / FOLDER / "README.md").write_text(card, encoding="utf-8")
+        return ModelRef(self.name, folder=FOLDER, capabilities=("generate",))

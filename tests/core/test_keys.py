@@ -87,7 +87,9 @@ def _others(annotation: Any, value: Any) -> Iterator[Any]:
         yield from ([other] for other in _others(get_args(annotation)[0], None))
     elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
         word = annotation.model_fields.get("use")
-        yield {"use": word.default} if word else {}
+        needed = {n: f for n, f in annotation.model_fields.items() if f.is_required()}
+        least = {n: next(_others(f.annotation, None)) for n, f in needed.items()}
+        yield {"use": word.default} if word else least
 
 
 def _identity(config: ComponentConfig) -> str:

@@ -1,4 +1,4 @@
-"""``w2s runs ls``, ``w2s runs show``, ``w2s runs diff`` and ``w2s report``."""
+"""``w2s runs ls``, ``show``, ``diff``, ``export`` and ``w2s report``."""
 
 from __future__ import annotations
 
@@ -78,6 +78,25 @@ def diff(a: str, b: str, runs: Path, as_json: bool) -> None:
         click.echo(json.dumps(found, indent=1, default=str))
         return
     print_comparison(found)
+
+
+@runs.command()
+@click.argument("run")
+@click.argument("stage")
+@click.argument("folder", type=click.Path(path_type=Path))
+@runs_option
+def export(run: str, stage: str, folder: Path, runs: Path) -> None:
+    """Write a trained model of RUN to FOLDER, which needs nothing of the toolkit.
+
+    STAGE trained it, such as bootstrap/student/train; 'w2s plan' prints their names. Of a stage that
+    built an ensemble whose members write together, FOLDER holds all of them and how they are mixed.
+    """
+    from w2s_toolkit.export import export_model
+    from w2s_toolkit.loading import load_run
+    from w2s_toolkit.registry import Registry
+
+    export_model(load_run(run, runs), stage, folder, Registry())
+    click.echo(f"wrote {folder}")
 
 
 @click.command()

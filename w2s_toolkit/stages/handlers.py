@@ -13,6 +13,7 @@ import numpy as np
 from w2s_toolkit.contracts import (
     AnswerScorer,
     EnsembleScorer,
+    JointSaver,
     JointWriter,
     MemberTrainer,
     Observation,
@@ -234,6 +235,19 @@ def run_score_together(work: Work) -> None:
     _write_labels(work, _scores_of(labels, data), data)
 
 
+def run_save_together(work: Work) -> None:
+    """Write members of an ensemble as one model."""
+    together, models = _together(work)
+    if not isinstance(work.instance, JointSaver):
+        raise DataError(
+            f"members of {work.job.component[1]} cannot be saved as one model",
+            where=work.job.label,
+            next_step="export the members one by one",
+        )
+    ref = work.instance.save_together(together, models, work.context)
+    _write_ref(work, ref, "save_together")
+
+
 def _together(work: Work) -> tuple[Together, list[str]]:
     if not isinstance(work.instance, JointWriter):
         raise DataError(
@@ -356,6 +370,7 @@ HANDLERS: dict[str, Callable[[Work], None]] = {
     "label_together": run_label_together,
     "score": run_score,
     "score_together": run_score_together,
+    "save_together": run_save_together,
     "refine": run_refine,
     "train": run_train,
     "evaluate": run_evaluate,
