@@ -80,6 +80,11 @@ class Mixture(transformers.PreTrainedModel, transformers.GenerationMixin):  # ty
         self.generation_config = copy.deepcopy(used[0][0].generation_config)
 
     @property
+    def readers(self) -> int:
+        """How many members read each token."""
+        return len(self._used)
+
+    @property
     def device(self) -> torch.device:
         """Where the members compute."""
         return torch.device(self._used[0][0].device)

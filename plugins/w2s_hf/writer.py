@@ -34,7 +34,7 @@ from w2s_hf.model_card import model_card
 from w2s_hf.quiet import quiet
 from w2s_hf.sft_config import WritingConfig
 from w2s_hf.train import autocast
-from w2s_hf.writing import write_answers, writing_budget
+from w2s_hf.writing import readers_of, write_answers, writing_budget
 from w2s_toolkit.contracts import Context, Together
 from w2s_toolkit.data import Dataset, LabelSet, ModelRef
 from w2s_toolkit.errors import DataError, ModelError
@@ -161,6 +161,7 @@ def write_with(
         )
     log_probs, _ = _scores(network, model, rows, ctx, budget, "rate")
     ctx.count("rows", len(data))
+    ctx.count("prompt_tokens", readers_of(network) * sum(rows.lengths))  # read again to be rated
     return _labels(component, model, ref, data, texts=texts, token_log_probs=log_probs)
 
 
@@ -184,7 +185,7 @@ def score_with(
     with out_of_memory(model.name, "label_tokens"):
         log_probs, hits = _scores(network, model, rows, ctx, budget, "score")
     ctx.count("rows", len(data))
-    ctx.count("prompt_tokens", sum(rows.lengths))
+    ctx.count("prompt_tokens", readers_of(network) * sum(rows.lengths))
     return _labels(component, model, ref, data, token_log_probs=log_probs, token_hits=hits)
 
 

@@ -18,6 +18,11 @@ def writing_budget(wanted: int | None, device: str) -> int:
     return wanted or (4096 if device == "cpu" else 32_768)
 
 
+def readers_of(network: Any) -> int:
+    """How many networks read each token: one, or the members of a mixture."""
+    return int(getattr(network, "readers", 1))
+
+
 def write_answers(
     network: Any,
     tokenizer: Any,
@@ -55,8 +60,9 @@ def write_answers(
                 stop = answer.index(end) + 1 if end in answer else len(answer)
                 rows.answers[r] = answer[:stop]
             bar.advance(len(batch))
-    ctx.count("prompt_tokens", sum(map(len, rows.prompts)))
-    ctx.count("completion_tokens", sum(map(len, rows.answers)))
+    many = readers_of(network)
+    ctx.count("prompt_tokens", many * sum(map(len, rows.prompts)))
+    ctx.count("completion_tokens", many * sum(map(len, rows.answers)))
     with quiet():
         texts = tokenizer.batch_decode(rows.answers, skip_special_tokens=True)
     return [str(text).strip() for text in texts]

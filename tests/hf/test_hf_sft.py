@@ -276,6 +276,12 @@ def test_members_with_adapters_share_one_copy_of_the_base(make_ctx, folders, tmp
             assert np.array_equal(one.token_log_probs.flat, alone[number])
     written = teacher.label_together(Together(members, [1.0, 0.0], "mean"), models, val, ctx)
     assert written.texts == teacher.label(members[0], val, ctx).texts
+    counted = []
+    for weights in ([1.0, 0.0], [0.5, 0.5]):
+        ctx.counters.clear()
+        teacher.score_together(Together(members, weights, "mean"), models, val, ctx)
+        counted.append(ctx.counters["prompt_tokens"])
+    assert counted[1] == 2 * counted[0] > 0
     # Saved, each is an ordinary model again.
     with mixture([ctx.model("adapted")] * 2, Together(members, [0.5, 0.5], "mean"), ctx) as both:
         both.save_pretrained(tmp_path)
