@@ -49,7 +49,7 @@ def test_cards_tell_what_a_model_is(name: str) -> None:
     assert sum(c["tokens"] for c in card["courses"].values()) > 0.99 * MEMBERS[name].tokens
     assert set(card["probes"]["recall"]) == {"1", "2", "3", "4"}
     courses = json.loads((folder(name) / "loss.json").read_text())["courses"]
-    assert courses["exercises"]["losses"][-1][1] < 0.5 * courses["texts"]["losses"][0][1]
+    assert courses["drills"]["losses"][-1][1] < 0.5 * courses["texts"]["losses"][0][1]
     readme = (folder(name) / "README.md").read_text()
     assert all(course["digest"] in readme for course in card["courses"].values())
     assert "| recalls a fact about a thing |" in readme

@@ -150,8 +150,8 @@ def test_pretraining_goes_on_after_a_kill_and_ends_in_the_same_weights(tmp_path:
     ]
     assert weights[0] == weights[1]
     courses = json.loads((tmp_path / "b" / "lab-xs" / "loss.json").read_text())["courses"]
-    assert list(courses) == ["texts", "lessons", "corpus", "exercises"]
-    first, last = (courses[name]["losses"] for name in ("texts", "exercises"))
+    assert list(courses) == ["texts", "lessons", "corpus", "exercises", "drills"]
+    first, last = (courses[name]["losses"] for name in ("texts", "drills"))
     assert first[0][1] > last[-1][1] + 1
     assert 17_000 < courses["exercises"]["tokens"] <= 19_200
     opened = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "a" / "lab-xs")
