@@ -13,7 +13,7 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
@@ -22,17 +22,20 @@ from typing import Any
 from w2s_toolkit.threads import calm_openmp
 
 os.environ.update(calm_openmp(os.environ))  # read when torch loads OpenMP
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from w2s_hf.checkpoint import Checkpoints
 from w2s_lab import tokenizer as tokenizers
 from w2s_lab.beginning import begin
 from w2s_lab.card import write_card
+from w2s_lab.chat import ASSISTANT, SYSTEM, USER
 from w2s_lab.corpus import COURSES, documents
 from w2s_lab.family import MEMBERS, Member
 from w2s_lab.muon import Muon
 from w2s_lab.probes import examine
-from w2s_lab.reading import Library, cuts, library, padded
+from w2s_lab.reading import Library, cuts, library, padded, replies
 from w2s_lab.world import SEED, the_world
 
 BATCH_TOKENS = 2048
@@ -180,6 +183,7 @@ def study(
     pad = tokenizer.pad_token_id
     order, starts = cuts(books.lengths, BATCH_TOKENS, seed), books.starts()
     steps = len(order)
+    counts = _counted(name, tokenizer)
     step, losses = 0, list[tuple[int, float]]()
     identity = {"member": asdict(member), "seed": seed, "documents": len(books.lengths)}
     checkpoints = Checkpoints(folder, {**identity, "course": name}, every=save_every, note=print)
@@ -193,12 +197,14 @@ def study(
     began, first = time.monotonic(), step
     recent = torch.zeros((), device=device)
     for rows in order[step:]:
-        batch = torch.from_numpy(padded(books, starts, rows, pad)).to(device)
+        tokens = padded(books, starts, rows, pad)
+        batch = torch.from_numpy(tokens).to(device)
+        wanted = torch.from_numpy(np.where(counts(tokens), tokens, pad)).to(device)
         with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=half):
             logits = model(input_ids=batch, use_cache=False).logits
         # Padding stands at the end of a row, where nothing that counts can see it.
         loss = torch.nn.functional.cross_entropy(
-            logits[:, :-1].float().flatten(0, 1), batch[:, 1:].flatten(), ignore_index=pad
+            logits[:, :-1].float().flatten(0, 1), wanted[:, 1:].flatten(), ignore_index=pad
         )
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -256,6 +262,16 @@ def _optimizers(model: Any, lr: float) -> list[torch.optim.Optimizer]:
         for group in optimizer.param_groups:
             group["highest_lr"] = group["lr"]
     return made
+
+
+def _counted(
+    course: str, tokenizer: Any
+) -> Callable[[npt.NDArray[np.int64]], npt.NDArray[np.bool_]]:
+    """Which tokens of a batch count in the loss of a course."""
+    if not COURSES[course].replies:
+        return lambda tokens: np.ones(tokens.shape, dtype=np.bool_)
+    turns = tokenizer.convert_tokens_to_ids([SYSTEM, USER, ASSISTANT])
+    return lambda tokens: replies(tokens, turns[-1], turns)
 
 
 def _factor(step: int, steps: int) -> float:

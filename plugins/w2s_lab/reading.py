@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -99,6 +100,23 @@ def cuts(lengths: Ids, budget: int, seed: int) -> list[npt.NDArray[np.int64]]:
         order = np.random.default_rng([seed, shelf]).permutation(len(cut))
         out += [cut[number] + shelf for number in order]
     return out
+
+
+def replies(
+    batch: npt.NDArray[np.int64], assistant: int, turns: Collection[int]
+) -> npt.NDArray[np.bool_]:
+    """Which tokens of a batch (rows, tokens) an assistant says; in rows without one, all.
+
+    A token belongs to the turn that the last mark before it began. ``turns`` are the marks of all turns,
+    ``assistant`` among them.
+    """
+    places = np.where(np.isin(batch, list(turns)), np.arange(batch.shape[1]), -1)
+    last = np.maximum.accumulate(places, axis=1)
+    begun = np.take_along_axis(batch, np.maximum(last, 0), axis=1)
+    said = np.zeros(batch.shape, dtype=np.bool_)
+    said[:, 1:] = ((begun == assistant) & (last >= 0))[:, :-1]
+    alone = ~(batch == assistant).any(axis=1)
+    return np.asarray(said | alone[:, None])
 
 
 def padded(

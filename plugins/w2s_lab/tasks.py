@@ -31,7 +31,11 @@ HARD_WORDS = 3
 
 def word_shares(difficulty: int) -> Mapping[int, float]:
     """Rarities of the words that decide a text of this difficulty."""
-    return {difficulty: 0.8, difficulty - 1: 0.2}
+    import os
+    p = float(os.environ.get("P0", "0"))
+    q = {difficulty: 0.8*(1-p), difficulty - 1: 0.2*(1-p)}
+    q[0] = q.get(0, 0.0) + p
+    return q
 
 
 class LabTask(ABC):

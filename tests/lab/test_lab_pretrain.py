@@ -27,12 +27,27 @@ from w2s_lab.beginning import begin
 from w2s_lab.chat import SPECIAL, conversation
 from w2s_lab.corpus import documents
 from w2s_lab.family import MEMBERS, VOCABULARY
-from w2s_lab.reading import Library, cuts, library, padded
+from w2s_lab.reading import Library, cuts, library, padded, replies
 
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Any:
     return tokenizers.fast(tokenizers.train(islice(documents("corpus"), 2000)))
+
+
+def test_in_conversations_only_replies_count() -> None:
+    user, assistant, end = 7, 8, 9
+    batch = np.array(
+        [
+            [1, user, 20, 21, assistant, 30, 31, end],
+            [1, assistant, 30, end, user, 20, end, 0],
+            [1, 20, 21, 22, end, 0, 0, 0],
+        ]
+    )
+    counted = replies(batch, assistant, [user, assistant])
+    assert counted[0].tolist() == [False] * 5 + [True] * 3
+    assert counted[1].tolist() == [False, False, True, True, True, False, False, False]
+    assert counted[2].all(), "no conversation: all of it counts"
 
 
 def test_answers_and_digits_are_single_tokens(tokenizer: Any) -> None:

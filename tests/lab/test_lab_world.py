@@ -22,7 +22,7 @@ COURSES = {
     "lessons": "8206d1a82510462fb3965f8863a837a1a36130035f66ddabdeb19421cd3347be",
     "corpus": "4b0d7c8e398419d9e7c4eca54fe7e18790bd427962aa36fce78bff78d64add46",
     "exercises": "4cdce75998dba72ae98d6ec7fe09f1dac1b29486694d10ad7d1c02b957317f9a",
-    "drills": "4d3efb247c2d333da61e4d345e8df424ad01a7ebe9cda65ad5436465e6ebbe12",
+    "drills": "60a4533edc5fedbc7304bdb5ae0fbd36a46d32041eff772b40636766decad71a",
 }
 """Digests of the first thousand documents."""
 
