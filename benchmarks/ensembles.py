@@ -130,7 +130,7 @@ def _settings() -> dict[str, Setting]:
             {},
             WRITING,
             sft,
-            4,
+            6,
             4,
         ),
         "sst2": Setting(
