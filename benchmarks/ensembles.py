@@ -168,9 +168,7 @@ def _table(setting: Setting, work: Path) -> str:
     longer = {f"{setting.teacher}.epochs": setting.epochs * setting.budget}
     found = {
         "one teacher": _measured(setting, {}, "null", work),
-        f"one teacher, {setting.budget} times the epochs": _measured(
-            setting, longer, "null", work
-        ),
+        f"one teacher, {setting.budget} times the epochs": _measured(setting, longer, "null", work),
     }
     for name, ensemble in setting.ensembles.items():
         found[name] = _measured(setting, setting.more.get(name, {}), ensemble, work)

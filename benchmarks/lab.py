@@ -186,7 +186,10 @@ def _oversight() -> str:
         "| --- | --- | --- | --- |",
     ]
     for name in ("lab-m", "lab-l"):
-        lines.append(f"| {name} | {' | '.join(over(lambda r, s: quoting(r, s), name).values())} |")
+        for beams in (1, 4):
+            found = over(lambda r, s, b=beams: quoting(r, s, beams=b), name)  # type: ignore[misc]
+            how = f"{beams} beams" if beams > 1 else "greedily"
+            lines.append(f"| {name}, {how} | {' | '.join(found.values())} |")
     return "\n".join(lines)
 
 

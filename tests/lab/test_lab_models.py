@@ -28,7 +28,12 @@ from w2s_lab.family import FOLDER, MEMBERS, folder
 from w2s_lab.probes import Reader, reading, recall
 from w2s_lab.world import the_world
 
-DIGESTS = {}
+DIGESTS = {
+    "lab-xs": "39bb35bd0c0cf4acaa8514d4462f5491ea369fd4b5f3240307b11e455f295597",
+    "lab-s": "3dd7329618d1b6a9256ca49f9ac2de8d93d06d40ce70faefd8f4792495a8d7a1",
+    "lab-m": "1ee46437d31f293a20b320d80fca808cc3738a3d97146460224d1b4c8b65fcf0",
+    "lab-l": "afe0f39a2c02b1bc885ef8383800c13c691538ff0b2324acc17a4cc8735bdb37",
+}
 """SHA-256 of each model's weights. Another world, corpus or training gives others: then every figure
 in docs/lab.md is to be taken anew."""
 
