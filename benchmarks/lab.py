@@ -110,10 +110,9 @@ def _headline(work: Path) -> str:
         "| loss of the student | weak floor | student | ceiling | PGR | PGR of each seed |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
-    axis = "student.loss"
-    for loss in dict.fromkeys(table[axis].dropna()):
-        # The floor and the ceiling do not depend on the loss: they are the same in both.
-        rows = table[(table[axis] == loss) | table[axis].isna()]
+    axis = "phases.bootstrap.student.loss.use"
+    for loss in dict.fromkeys(table[axis]):
+        rows = table[table[axis] == loss]
         cells = [
             _cell(rows, role, "accuracy") for role in ("weak_floor", "student", "strong_ceiling")
         ]
