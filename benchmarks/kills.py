@@ -91,9 +91,8 @@ def main() -> int:
 
 
 def _recipe(home: Path) -> Path:
-    from w2s_recipes.quickstart_reviews import rows
-
     from w2s_hf.tiny import make_tiny_model
+    from w2s_toolkit.testing.reviews import rows
 
     table = list(rows(seed=1, number=600))
     (home / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in table))

@@ -86,9 +86,8 @@ def main() -> None:
 
 
 def _make(home: Path, number: int) -> None:
-    from w2s_recipes.quickstart_reviews import rows
-
     from w2s_hf.tiny import make_tiny_model
+    from w2s_toolkit.testing.reviews import rows
 
     table = list(rows(seed=1, number=3 * number + 1500))
     (home / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in table))

@@ -1,4 +1,4 @@
-"""Registers the recipes of this folder; the summary is each file's first comment line."""
+"""Registers the recipes of this folder and those in it; the summary is each file's first comment line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from w2s_toolkit.hookspecs import RecipeFile, hookimpl
 @hookimpl
 def w2s_recipes() -> Iterable[RecipeFile]:
     """See the hook specification."""
-    for path in sorted(Path(__file__).parent.glob("*.yaml")):
+    here = Path(__file__).parent
+    for path in sorted(here.rglob("*.yaml")):
         with path.open(encoding="utf-8") as file:
             summary = file.readline().lstrip("# ").strip()
-        yield RecipeFile(path.stem, str(path), summary)
+        name = path.relative_to(here).with_suffix("").as_posix()
+        yield RecipeFile(name, str(path), summary)

@@ -55,7 +55,7 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def toy_recipe(tmp_path: Path) -> Path:
     """A recipe of toy components over made-up reviews; runs in a fraction of a second."""
-    from w2s_recipes.quickstart_reviews import rows
+    from w2s_toolkit.testing.reviews import rows
 
     with (tmp_path / "rows.jsonl").open("w") as file:
         for row in rows(seed=1, number=600):

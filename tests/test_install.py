@@ -84,7 +84,8 @@ def test_the_wheel_holds_every_package_and_data_file_and_no_tests(wheel: Path) -
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {
         "w2s_toolkit/py.typed", "w2s_recipes/sst2_minilm.yaml", "w2s_hf/plugin.py",
-        "w2s_recipes/quickstart_reviews.jsonl", "w2s_tasks/plugin.py", "w2s_metrics/plugin.py",
+        "w2s_recipes/quickstart.yaml", "w2s_tasks/plugin.py", "w2s_metrics/plugin.py",
+        "w2s_lab/models/lab-l/model.safetensors", "w2s_lab/models/lab-xs/tokenizer.json",
     } <= names  # fmt: skip
     for path in (ROOT / "w2s_toolkit").rglob("*"):
         if path.is_file() and "__pycache__" not in path.parts:
@@ -114,7 +115,7 @@ def test_the_installed_toolkit_lists_validates_and_runs(python: Path, tmp_path: 
     assert listed.returncode == 0 and "sst2_minilm" in listed.stdout
     assert w2s("validate", "sst2_minilm").returncode == 0
 
-    from w2s_recipes.quickstart_reviews import rows
+    from w2s_toolkit.testing.reviews import rows
 
     made = list(rows(seed=3, number=400))
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(r) + "\n" for r in made))

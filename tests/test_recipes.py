@@ -101,11 +101,3 @@ def test_imported_labels_report_their_known_accuracy(
     )  # fmt: skip
     row = load_run("last").summary.query("metric == 'accuracy'").iloc[0]
     assert round(row["value"], 3) == accuracy and row["n"] == 10000
-
-
-def test_quickstart_data_is_what_its_generator_makes() -> None:
-    from w2s_recipes import quickstart_reviews
-
-    path = Path(quickstart_reviews.__file__).with_name("quickstart_reviews.jsonl")
-    made = "".join(json.dumps(row) + "\n" for row in quickstart_reviews.rows())
-    assert path.read_text() == made

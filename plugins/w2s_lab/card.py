@@ -67,7 +67,7 @@ def write_card(
         name: {key: value for key, value in course.items() if key != "losses"}
         for name, course in made["courses"].items()
     }
-    losses = made["courses"]["exercises"]["losses"]
+    losses = list(made["courses"].values())[-1]["losses"]
     text = CARD.format(
         name=member.name,
         layers=member.layers,

@@ -68,6 +68,13 @@ class LabTaskConfig(ComponentConfig):
         description="apart: the made-up words of weak_train, val, test and all other splits differ, so "
         "labels of one teach no word of another. Without effect on lab_answer.",
     )
+    plain: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of plain English among the words that decide, which even the smallest model "
+        "learns from labels. Without effect on lab_answer.",
+    )
     passage: Literal["none", "right", "wrong", "shuffled"] = Field(
         "none",
         description="Background that precedes each text: what its hard words mean (what is known "

@@ -11,7 +11,7 @@ from w2s_lab.draws import Draws
 from w2s_lab.grammar import sentence
 from w2s_lab.lexicon import Word, senses_of
 from w2s_lab.meanings import glossary, meaning
-from w2s_lab.texts import Text, report, review
+from w2s_lab.texts import Text, report, review, verdict
 from w2s_lab.world import ATTRIBUTES, COLORS, KINDS, SCENTS, Thing, World
 
 SYSTEMS = (
@@ -46,6 +46,10 @@ ARGUE = (
 )
 
 
+BEGUN, ENDED = 0.3, 0.6
+"""Shares of the reviews and reports that begin and that end with a verdict."""
+
+
 def any_word(world: World, draw: Draws) -> Word:
     """A made-up word; rare ones are explained more often than they are used."""
     if draw.chance(0.04):
@@ -67,11 +71,24 @@ def _chat(draw: Draws, *turns: str) -> str:
 
 
 def _review(world: World, draw: Draws) -> str:
-    return str(review(world, draw))
+    return _judged(draw, review(world, draw), ("leaning",))
 
 
 def _report(world: World, draw: Draws) -> str:
-    return str(report(world, draw))
+    return _judged(draw, report(world, draw), ("topic", "trust"))
+
+
+def _judged(draw: Draws, text: Text, fields: tuple[str, ...]) -> str:
+    """A text with its verdict before it, after it, both or neither.
+
+    One before lets a model see what kind of words go with a verdict, one after makes it worth while
+    to know.
+    """
+    before, after = (
+        [verdict(draw, text.senses[field]) for field in draw.shuffled(fields)] for _ in range(2)
+    )
+    parts = [*(before if draw.chance(BEGUN) else ()), str(text)]
+    return " ".join([*parts, *(after if draw.chance(ENDED) else ())])
 
 
 def _description(world: World, draw: Draws) -> str:
@@ -236,18 +253,18 @@ def _argument(world: World, draw: Draws) -> str:
 
 
 KINDS_OF_DOCUMENT: Mapping[str, tuple[Callable[[World, Draws], str], float]] = {
-    "review": (_review, 0.17),
-    "report": (_report, 0.12),
-    "description": (_description, 0.09),
+    "review": (_review, 0.24),
+    "report": (_report, 0.14),
+    "description": (_description, 0.08),
     "glossary": (_glossary, 0.05),
-    "talk": (_talk, 0.02),
+    "talk": (_talk, 0.01),
     "retelling": (_retelling, 0.03),
     "whole_retelling": (_whole_retelling, 0.03),
-    "roll": (_roll, 0.03),
-    "reading": (_reading, 0.06),
-    "reading_chat": (_reading_chat, 0.11),
-    "yes_or_no": (_yes_or_no, 0.02),
-    "fact_chat": (_fact_chat, 0.06),
+    "roll": (_roll, 0.02),
+    "reading": (_reading, 0.05),
+    "reading_chat": (_reading_chat, 0.08),
+    "yes_or_no": (_yes_or_no, 0.01),
+    "fact_chat": (_fact_chat, 0.05),
     "background_chat": (_background_chat, 0.04),
     "meaning_chat": (_meaning_chat, 0.06),
     "explain_chat": (_explain_chat, 0.04),

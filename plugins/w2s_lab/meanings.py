@@ -10,20 +10,20 @@ from w2s_lab.lexicon import PLAIN, Word
 
 MEANS = {
     "leaning": (
-        "{w} means {p} and {q}",
-        "{w} is said of what is {p}",
+        "the word {w} means {p} and {q}",
+        "one says {w} of what is {p}",
         "who calls a thing {w} finds it {p} and {q}",
         "a {w} thing is {p}",
     ),
     "topic": (
-        "{w} belongs with {p} and {q}",
+        "a {w} belongs with {p} and {q}",
         "where there is a {p} there is a {w}",
-        "{w} is a word of the {s}, like {p}",
+        "the word {w} is of the {s}, like {p}",
         "people of the {s} have a {w} and a {p}",
     ),
     "trust": (
-        "{w} means {p} and {q}",
-        "{w} is said of a person who is {p}",
+        "the word {w} means {p} and {q}",
+        "one says {w} of a person who is {p}",
         "a {w} story comes from one who is {p}",
     ),
 }
@@ -35,7 +35,7 @@ def meaning(draw: Draws, word: Word, sense: str | None = None) -> str:
         bad = [topic for topic in PLAIN["topic"] if topic not in word.good_with]
         good = listed([f"the {topic}" for topic in word.good_with])
         return sentence(
-            f"{word.form} is good at {good}, and bad at {listed([f'the {t}' for t in bad])}"
+            f"a {word.form} thing is good at {good}, and bad at {listed([f'the {t}' for t in bad])}"
         )
     shown = sense or word.sense
     p, q = draw.sample(PLAIN[word.field][shown], 2)

@@ -13,7 +13,7 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
@@ -22,28 +22,26 @@ from typing import Any
 from w2s_toolkit.threads import calm_openmp
 
 os.environ.update(calm_openmp(os.environ))  # read when torch loads OpenMP
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from w2s_hf.checkpoint import Checkpoints
 from w2s_lab import tokenizer as tokenizers
+from w2s_lab.beginning import begin
 from w2s_lab.card import write_card
-from w2s_lab.corpus import LESSONS, documents
+from w2s_lab.chat import ASSISTANT, SYSTEM, USER
+from w2s_lab.corpus import COURSES, documents
 from w2s_lab.family import MEMBERS, Member
 from w2s_lab.muon import Muon
 from w2s_lab.probes import examine
-from w2s_lab.reading import Library, cuts, library, padded
+from w2s_lab.reading import Library, cuts, library, padded, replies
 from w2s_lab.world import SEED, the_world
 
 BATCH_TOKENS = 2048
 """Tokens of a step, padding included."""
 
 WARMUP = 0.02
-
-EXERCISE_SHARE = 0.1
-"""Tokens of exercises, as a share of those of the corpus."""
-
-EXERCISE_LR = 0.3
-"""Highest learning rate of the exercises, as a share of that of the corpus."""
 
 TOKENIZER_DOCUMENTS = 30_000
 
@@ -69,10 +67,11 @@ def main(argv: list[str] | None = None) -> None:
         members = [replace(member, tokens=args.tokens) for member in members]
     version = hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()[:16]
     for member in members:
-        tokens = {"corpus": member.tokens, "exercises": int(member.tokens * EXERCISE_SHARE)}
         shelves = {
-            name: library(args.out, tokenizer, many, args.seed, version, name)
-            for name, many in tokens.items()
+            name: library(
+                args.out, tokenizer, int(member.tokens * course.tokens), args.seed, version, name
+            )
+            for name, course in COURSES.items()
         }
         out = args.out / member.name
         made = pretrain(member, shelves, tokenizer, out, args.seed, args.device, args.save_every)
@@ -90,7 +89,7 @@ def the_tokenizer(out: Path, seed: int) -> Any:
     folder = out / "tokenizer"
     if (folder / "tokenizer.json").is_file():
         return PreTrainedTokenizerFast.from_pretrained(folder)
-    made = tokenizers.fast(tokenizers.train(islice(documents(seed, LESSONS), TOKENIZER_DOCUMENTS)))
+    made = tokenizers.fast(tokenizers.train(islice(documents("corpus", seed), TOKENIZER_DOCUMENTS)))
     made.save_pretrained(folder)
     return made
 
@@ -104,7 +103,7 @@ def pretrain(
     device: str,
     save_every: float,
 ) -> dict[str, Any]:
-    """Let one model read the corpus, then the exercises; save it as half-precision safetensors.
+    """Let one model read all courses; save it as half-precision safetensors.
 
     Each course begins with what the one before saved, and leaves a folder of its own.
 
@@ -126,13 +125,14 @@ def pretrain(
         )
         start = folder / name
     assert start is not None, "there is something to read"
+    parameters = max(course.pop("parameters") for course in courses.values())
     for path in start.iterdir():
         if path.name != done.name:
             shutil.copy2(path, folder / path.name)
     result = {
         "world": the_world(seed).digest(),
         "tokenizer": hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest(),
-        "parameters": courses["corpus"].pop("parameters"),
+        "parameters": parameters,
         "courses": courses,
     }
     done.write_text(json.dumps(result) + "\n")
@@ -176,11 +176,14 @@ def study(
         if start is None
         else LlamaForCausalLM.from_pretrained(start, dtype=torch.float32)
     )
+    if start is None:
+        begin(model)
     model.to(device)
-    optimizers = _optimizers(model, member.lr * (1.0 if start is None else EXERCISE_LR))
+    optimizers = _optimizers(model, member.lr * COURSES[name].lr)
     pad = tokenizer.pad_token_id
     order, starts = cuts(books.lengths, BATCH_TOKENS, seed), books.starts()
     steps = len(order)
+    counts = _counted(name, tokenizer)
     step, losses = 0, list[tuple[int, float]]()
     identity = {"member": asdict(member), "seed": seed, "documents": len(books.lengths)}
     checkpoints = Checkpoints(folder, {**identity, "course": name}, every=save_every, note=print)
@@ -194,12 +197,14 @@ def study(
     began, first = time.monotonic(), step
     recent = torch.zeros((), device=device)
     for rows in order[step:]:
-        batch = torch.from_numpy(padded(books, starts, rows, pad)).to(device)
+        tokens = padded(books, starts, rows, pad)
+        batch = torch.from_numpy(tokens).to(device)
+        wanted = torch.from_numpy(np.where(counts(tokens), tokens, pad)).to(device)
         with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=half):
             logits = model(input_ids=batch, use_cache=False).logits
         # Padding stands at the end of a row, where nothing that counts can see it.
         loss = torch.nn.functional.cross_entropy(
-            logits[:, :-1].float().flatten(0, 1), batch[:, 1:].flatten(), ignore_index=pad
+            logits[:, :-1].float().flatten(0, 1), wanted[:, 1:].flatten(), ignore_index=pad
         )
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -257,6 +262,16 @@ def _optimizers(model: Any, lr: float) -> list[torch.optim.Optimizer]:
         for group in optimizer.param_groups:
             group["highest_lr"] = group["lr"]
     return made
+
+
+def _counted(
+    course: str, tokenizer: Any
+) -> Callable[[npt.NDArray[np.int64]], npt.NDArray[np.bool_]]:
+    """Which tokens of a batch count in the loss of a course."""
+    if not COURSES[course].replies:
+        return lambda tokens: np.ones(tokens.shape, dtype=np.bool_)
+    turns = tokenizer.convert_tokens_to_ids([SYSTEM, USER, ASSISTANT])
+    return lambda tokens: replies(tokens, turns[-1], turns)
 
 
 def _factor(step: int, steps: int) -> float:

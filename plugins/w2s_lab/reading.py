@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_hf.batches import by_tokens
-from w2s_lab.corpus import documents, exercises
+from w2s_lab.corpus import documents
 
 Ids = npt.NDArray[np.uint16]
 
@@ -33,13 +34,10 @@ class Library(NamedTuple):
         return np.cumsum(self.lengths, dtype=np.int64) - self.lengths
 
 
-STREAMS = {"corpus": documents, "exercises": exercises}
-
-
 def library(
-    folder: Path, tokenizer: Any, wanted: int, seed: int, version: str, name: str = "corpus"
+    folder: Path, tokenizer: Any, wanted: int, seed: int, version: str, course: str
 ) -> Library:
-    """The beginning of a stream, ``wanted`` tokens of it, each document between begin and end.
+    """The beginning of a course, ``wanted`` tokens of it, each document between begin and end.
 
     It is kept in ``folder`` and made longer when more is asked for; what was cut short is continued
     where it ends.
@@ -50,17 +48,17 @@ def library(
         wanted: how many tokens.
         seed: of the world.
         version: identifies tokenizer and corpus; tokens of another version are made anew.
-        name: of the stream, one of :data:`STREAMS`.
+        course: one of :data:`w2s_lab.corpus.COURSES`.
     """
-    paths = folder / f"{name}.ids", folder / f"{name}.lengths"
-    state_file = folder / f"{name}.json"
+    paths = folder / f"{course}.ids", folder / f"{course}.lengths"
+    state_file = folder / f"{course}.json"
     state: dict[str, Any] = {"version": version, "documents": 0, "tokens": 0}
     if state_file.is_file():
         found = json.loads(state_file.read_text())
         if found["version"] == version and all(path.is_file() for path in paths):
             state = found
     begin, end = tokenizer.bos_token_id, tokenizer.eos_token_id
-    stream = STREAMS[name](seed, state["documents"])
+    stream = documents(course, seed, state["documents"])
     for path, size in zip(paths, (state["tokens"], state["documents"]), strict=True):
         path.touch()
         os.truncate(path, size * 2)
@@ -102,6 +100,23 @@ def cuts(lengths: Ids, budget: int, seed: int) -> list[npt.NDArray[np.int64]]:
         order = np.random.default_rng([seed, shelf]).permutation(len(cut))
         out += [cut[number] + shelf for number in order]
     return out
+
+
+def replies(
+    batch: npt.NDArray[np.int64], assistant: int, turns: Collection[int]
+) -> npt.NDArray[np.bool_]:
+    """Which tokens of a batch (rows, tokens) an assistant says; in rows without one, all.
+
+    A token belongs to the turn that the last mark before it began. ``turns`` are the marks of all turns,
+    ``assistant`` among them.
+    """
+    places = np.where(np.isin(batch, list(turns)), np.arange(batch.shape[1]), -1)
+    last = np.maximum.accumulate(places, axis=1)
+    begun = np.take_along_axis(batch, np.maximum(last, 0), axis=1)
+    said = np.zeros(batch.shape, dtype=np.bool_)
+    said[:, 1:] = ((begun == assistant) & (last >= 0))[:, :-1]
+    alone = ~(batch == assistant).any(axis=1)
+    return np.asarray(said | alone[:, None])
 
 
 def padded(

@@ -29,9 +29,12 @@ HARD_WORDS = 3
 """Words that a passage explains."""
 
 
-def word_shares(difficulty: int) -> Mapping[int, float]:
-    """Rarities of the words that decide a text of this difficulty."""
-    return {difficulty: 0.8, difficulty - 1: 0.2}
+def word_shares(difficulty: int, plain: float = 0.0) -> Mapping[int, float]:
+    """Rarities of the words that decide a text of this difficulty; ``plain`` is the share of plain English."""
+    rare = 1 - plain
+    shares = {0: plain, difficulty: 0.8 * rare}
+    shares[difficulty - 1] = shares.get(difficulty - 1, 0.0) + 0.2 * rare
+    return shares
 
 
 class LabTask(ABC):
@@ -153,7 +156,7 @@ class LabClaims(LabTask):
             draw,
             leaning,
             length=length,
-            shares=word_shares(difficulty),
+            shares=word_shares(difficulty, self.config.plain),
             contrary=0.08,
         )
 
@@ -194,7 +197,7 @@ class LabChoice(LabTask):
             self.info.classes[gold],
             fields=("topic",),
             length=draw.between(2, 4),
-            shares=word_shares(difficulty),
+            shares=word_shares(difficulty, self.config.plain),
         )
         return text, gold
 
@@ -232,7 +235,7 @@ class LabPreference(LabTask):
             trust,
             fields=("trust",),
             length=draw.between(2, 3),
-            shares=word_shares(difficulty),
+            shares=word_shares(difficulty, self.config.plain),
             contrary=0.0,
         )
 

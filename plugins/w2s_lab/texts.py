@@ -25,6 +25,37 @@ HEADINGS = (
     "Report of the day.",
     "This is what is told in {place}.",
 )
+VERDICTS: Mapping[str, tuple[str, ...]] = {
+    "bad": (
+        "I want my coins back.",
+        "I am sorry that I went.",
+        "Stay away from it.",
+        "I gave it {low} of ten.",
+        "I will not have it again.",
+        "Who made this should stop.",
+    ),
+    "good": (
+        "I would have it again.",
+        "I am happy that I went.",
+        "Go and see it.",
+        "I gave it {high} of ten.",
+        "It was worth the way.",
+        "Who made this should go on.",
+    ),
+    "sea": ("Ask for more at the docks.", "All sailors talk of it.", "The tides decide the rest."),
+    "farm": ("Ask for more at the mill.", "All farmers talk of it.", "The rain decides the rest."),
+    "forge": (
+        "Ask for more at the smithy.",
+        "All smiths talk of it.",
+        "The heat decides the rest.",
+    ),
+    "court": ("Ask for more at the gate.", "All nobles talk of it.", "The queen decides the rest."),
+    "doubtful": ("Do not rely on this.", "Ask somebody else as well.", "Half of it may be so."),
+    "trusty": ("You may rely on this.", "There is no need to ask further.", "All of it is so."),
+}
+"""How a text may end, by what drove its wording. Whoever wants to foresee the end has to have
+understood the whole: this is what makes a leaning worth knowing to a model."""
+
 CONTRARY = 0.1
 """Share of the sentences of a review that lean the other way."""
 
@@ -81,6 +112,15 @@ def review(
         x=thing.name, person=draw.pick(world.people), number=draw.pick(("two", "three", "ten"))
     )
     return Text(opening, tuple(sentences), {"leaning": leaning, "topic": thing.topic})
+
+
+def verdict(draw: Draws, sense: str) -> str:
+    """A last sentence that follows from what drove a text."""
+    numbers = {
+        "low": draw.pick(("one", "two", "three", "four")),
+        "high": draw.pick(("seven", "eight", "nine", "ten")),
+    }
+    return draw.pick(VERDICTS[sense]).format(**numbers)
 
 
 def report(

@@ -127,11 +127,17 @@ def test_cleaning_keeps_what_existing_runs_use(w2s: Any, toy_recipe: Path) -> No
     assert first.exists()
 
 
-def test_recipes_are_copied_with_the_files_they_name(w2s: Any, tmp_path: Path) -> None:
+def test_recipes_are_listed_and_copied_with_the_files_they_name(
+    w2s: Any, toy_recipe: Path, tmp_path: Path
+) -> None:
     assert "quickstart" in w2s("recipes", "ls").stdout
     assert "use: finetuned" in w2s("recipes", "show", "sst2_minilm").stdout
-    done = w2s("recipes", "cp", "quickstart", tmp_path)
-    assert done.returncode == 0 and (tmp_path / "quickstart_reviews.jsonl").exists()
+    (tmp_path / "mine").mkdir()
+    assert w2s("recipes", "cp", "quickstart", tmp_path / "mine").returncode == 0
+    assert (tmp_path / "mine" / "quickstart.yaml").exists()
+    assert w2s("recipes", "cp", toy_recipe, tmp_path / "mine").returncode == 0
+    rows = toy_recipe.with_name("rows.jsonl").read_bytes()
+    assert (tmp_path / "mine" / "rows.jsonl").read_bytes() == rows
 
 
 def test_validate_as_json_and_schema_to_a_file(w2s: Any, toy_recipe: Path, tmp_path: Path) -> None:

@@ -167,3 +167,15 @@ def test_the_better_reply_stands_on_both_sides() -> None:
     for pair, row in zip(pairs, shown, strict=True):
         assert f"A: {pair.choices[0]}\nB: {pair.choices[1]}" in row.prompt
         assert row.choices == ("A", "B")
+
+
+def test_plain_words_are_as_many_as_asked() -> None:
+    plain = {word for words in PLAIN["leaning"].values() for word in words}
+
+    def with_one(share: float) -> float:
+        rows = rows_of("claims", difficulty=[4], plain=share)["lab"]
+        found = [plain & set(re.findall(r"\w+", row.prompt.partition("Claim:")[0])) for row in rows]
+        return sum(map(bool, found)) / len(found)
+
+    assert with_one(0.0) < 0.1 < 0.3 < with_one(0.1) < with_one(0.5)
+    assert with_one(1.0) > 0.95

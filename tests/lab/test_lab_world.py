@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 
 import pytest
@@ -16,12 +15,16 @@ from w2s_lab.meanings import meaning
 from w2s_lab.texts import review
 from w2s_lab.world import ATTRIBUTES, World, the_world
 
-ORDINARY = 20_000
 PINNED_DRAWS = [90, 41, 39, 14, 18, 61, 18, 8]
 WORLD = "73e09965adb77102e4919f01f80a259c87713b9ee8635d2d241a581ea6d32376"
-LESSONS = "7fd05de87ce37589064294f375d234554ac98d00a01394a3f4a8be944520668d"
-CORPUS = "bba65f84153d8c8964b154b965648661dd92d34e32c83aacfc61f1d8674aadbd"
-EXERCISES = "f102fd4f7cb4985f8d69e2416e39552906c72e1a638ef43d347cb679f8b73efd"
+COURSES = {
+    "texts": "0fcdbeb57832df5163b1ac8994c1630dc1d9020bb54b16d955cabadbe52bb1a3",
+    "lessons": "8206d1a82510462fb3965f8863a837a1a36130035f66ddabdeb19421cd3347be",
+    "corpus": "4b0d7c8e398419d9e7c4eca54fe7e18790bd427962aa36fce78bff78d64add46",
+    "exercises": "4cdce75998dba72ae98d6ec7fe09f1dac1b29486694d10ad7d1c02b957317f9a",
+    "drills": "60a4533edc5fedbc7304bdb5ae0fbd36a46d32041eff772b40636766decad71a",
+}
+"""Digests of the first thousand documents."""
 
 
 def test_draws_are_pinned() -> None:
@@ -45,21 +48,18 @@ def test_weights_are_kept() -> None:
 
 def test_the_world_and_its_corpus_are_pinned() -> None:
     assert the_world().digest() == WORLD
-    assert corpus.digest(1000) == LESSONS
-    assert corpus.digest(1000, start=ORDINARY) == CORPUS
-    read = "".join(f"{corpus.exercise(number)}\n" for number in range(1000))
-    assert hashlib.sha256(read.encode()).hexdigest() == EXERCISES
+    assert {course: corpus.digest(course, 1000) for course in corpus.COURSES} == COURSES
 
 
 def test_another_seed_is_another_world() -> None:
     assert World(7).digest() == World(7).digest() != the_world().digest()
-    assert corpus.document(3, seed=7) != corpus.document(3)
+    assert corpus.document("corpus", 3, seed=7) != corpus.document("corpus", 3)
 
 
 def test_documents_can_be_entered_anywhere() -> None:
-    stream = corpus.documents(start=5)
-    assert next(stream) == corpus.document(5)
-    assert next(stream) == corpus.document(6)
+    stream = corpus.documents("corpus", start=5)
+    assert next(stream) == corpus.document("corpus", 5)
+    assert next(stream) == corpus.document("corpus", 6)
 
 
 def test_words_are_all_different_and_every_sense_has_its_words() -> None:
@@ -74,7 +74,7 @@ def test_words_are_all_different_and_every_sense_has_its_words() -> None:
 
 def test_rare_words_are_met_less_often() -> None:
     world = the_world()
-    text = " ".join(corpus.document(ORDINARY + i) for i in range(20_000)).lower()
+    text = " ".join(corpus.document("corpus", i) for i in range(20_000)).lower()
     counts: dict[str, int] = {}
     for word in re.findall(r"[a-z]+", text):
         counts[word] = counts.get(word, 0) + 1
@@ -87,7 +87,7 @@ def test_rare_words_are_met_less_often() -> None:
 
 
 def test_every_kind_of_document_occurs_in_its_share() -> None:
-    starts = [corpus.document(ORDINARY + i) for i in range(3000)]
+    starts = [corpus.document("corpus", i) for i in range(3000)]
     chats = sum(text.startswith(("<|user|>", "<|system|>")) for text in starts) / 3000
     wanted = sum(s for k, (_, s) in KINDS_OF_DOCUMENT.items() if k.endswith(("chat", "yes_or_no")))
     wanted += 0.7 * KINDS_OF_DOCUMENT["argument"][1]  # the others are told as talk
@@ -105,7 +105,7 @@ def test_documents_are_whole_sentences(kind: str) -> None:
 
 
 def test_the_corpus_holds_no_text_in_a_task_format() -> None:
-    text = "\n".join(corpus.document(ORDINARY + i) for i in range(5000))
+    text = "\n".join(corpus.document("corpus", i) for i in range(5000))
     for mark in ("Claim:", "Topic:", "Better:", "Wanted:", "Background:", "Answer:", "Text:"):
         assert mark not in text
     assert "The writer was pleased." not in text

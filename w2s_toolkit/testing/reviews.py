@@ -1,4 +1,4 @@
-"""Made-up reviews for the quickstart recipe; ``python -m w2s_recipes.quickstart_reviews`` prints them.
+"""Made-up reviews in plain English: texts that a model of any size can learn from within seconds.
 
 Opinions are spread over many words, some common and some rare, so that a model that knows the
 language reads reviews which a model trained on a few hundred of them cannot.
@@ -6,7 +6,6 @@ language reads reviews which a model trained on a few hundred of them cannot.
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Iterator
 
@@ -78,8 +77,3 @@ def rows(seed: int = SEED, number: int = ROWS) -> Iterator[dict[str, str]]:
 def _word(draw: random.Random, words: list[str]) -> str:
     """Early words are common, late ones rare."""
     return words[int(len(words) * draw.random() ** 1.4)]
-
-
-if __name__ == "__main__":
-    for row in rows():
-        print(json.dumps(row))

