@@ -44,7 +44,7 @@ def test_sst2_runs_end_to_end_and_reruns_only_what_changed(
         (data / f"{name}.jsonl").write_bytes(
             (shared / "data" / "sst2" / f"{name}.jsonl").read_bytes()
         )
-    sizes = "task.splits={weak_train: 400, pool: 300, val: 60, test: 300}"
+    sizes = "task.splits={weak_train: 400, pool: 400, val: 100, test: 300}"
     base = [
         "sst2_minilm", *_models(shared, minilm), "--set", f"task.path={data}",
         "--set", sizes, "--set", "seed=0",

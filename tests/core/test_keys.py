@@ -51,7 +51,8 @@ def _base(row: Registered, folders: tuple[str, str]) -> dict[str, Any]:
         single = row.kind == "supervisors"
         values["path"] = f"{folders[0]}/train.jsonl" if single else folders[0]
     if row.kind == "models" and "id" in model.model_fields:
-        values["id"] = folders[0]
+        named = get_args(model.model_fields["id"].annotation)  # models that a plugin carries
+        values["id"] = named[0] if named and isinstance(named[0], str) else folders[0]
     samples = {"model": "weak", "template": "{text}", "choices": ["a", "b"], "label": "label"}
     for name, field in model.model_fields.items():
         if field.is_required() and name not in values:
