@@ -205,13 +205,15 @@ class Fuzzer:
             lines = [line for line in tree.lines if not line.startswith("#")]
             text = "\n".join(lines) + "\n"
             for name, block in tree.value.get("models", {}).items():
+                if block["use"] != "hf":
+                    continue  # the package carries it
                 kind = "decoder" if name == "weak" else "encoder"
                 given = re.escape(str(block.get("id")))
                 text = re.sub(rf"{given}(?=[,}}\s])", f"models/{kind}", text)
             task = tree.value["task"]
             if "path" in task:
                 text = text.replace(str(task["path"]), "rows.jsonl")
-            else:
+            elif not task["use"].startswith("lab_"):
                 text = text.replace(
                     f"use: {task['use']}\n", f"use: {task['use']}\n  path: hub\n", 1
                 )
