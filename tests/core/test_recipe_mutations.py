@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 FUZZ = Path(__file__).with_name("fuzz_recipes.py")
-COUNT = int(os.environ.get("W2S_FUZZ_COUNT", "2000"))
+COUNT = int(os.environ.get("W2S_FUZZ_COUNT", "1000"))
 
 
 @pytest.mark.slow
