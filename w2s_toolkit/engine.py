@@ -171,7 +171,7 @@ class _Walk:
         self._say({"event": "stage_started", **_describe(stage), "threads": stage.threads})
         running = _Running(stage, lock, time.perf_counter())
         self._running[stage.key] = running
-        job = _job(stage, self._store)
+        job = job_of(stage, self._store)
         if self._engine.jobs == 1:
             self._finish(running, self._engine.executor.run(job, self._say))
         else:
@@ -283,7 +283,8 @@ def _needs(stage: Stage) -> set[str]:
     return {stage.key, *stage.inputs.values(), *models}
 
 
-def _job(stage: Stage, store: Store) -> StageJob:
+def job_of(stage: Stage, store: Store) -> StageJob:
+    """A stage as an executor is handed it."""
     return StageJob(
         key=stage.key,
         parts=stage.parts,

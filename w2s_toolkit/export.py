@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from w2s_toolkit.contracts import JointEnsemble, StageJob, Together
-from w2s_toolkit.data import ModelRef
+from w2s_toolkit.contracts import JointEnsemble, Together
+from w2s_toolkit.engine import job_of
 from w2s_toolkit.errors import OutputError, StageError, UsageError
 from w2s_toolkit.loading import Run
 from w2s_toolkit.plan.graph import SCHEMA, Stage
 from w2s_toolkit.registry import Registry
-from w2s_toolkit.stages.handlers import MEMBERS, REF
+from w2s_toolkit.stages.handlers import MEMBERS, read_ref
 from w2s_toolkit.stages.run import run_job
 from w2s_toolkit.stages.shared import SharedObjects
 from w2s_toolkit.store import Store
@@ -68,7 +69,7 @@ def trained_stages(run: Run) -> list[str]:
 
 
 def _folder_of(source: Path, stage: str) -> str:
-    ref = _ref(source)
+    ref = read_ref(source)
     if not ref.folder:
         raise UsageError(
             f"stage {stage!r} keeps no model: {ref.component} has nothing to write",
@@ -77,16 +78,14 @@ def _folder_of(source: Path, stage: str) -> str:
     return ref.folder
 
 
-def _ref(source: Path) -> ModelRef:
-    return ModelRef.from_json(json.loads((source / REF).read_text(encoding="utf-8")))
-
-
 def _write_ensemble(source: Path, folder: Path, stage: str, registry: Registry) -> None:
     """Have a plugin write the members together; what it wrote is moved out of the store."""
     store = Store(source.parents[2])
     members = json.loads((source / MEMBERS).read_text(encoding="utf-8"))
     together = _together(source, stage, registry)
-    job = _job([Stage.from_json(members[ref.key]) for ref in together.refs], together, stage, store)
+    job = job_of(
+        _saving([Stage.from_json(members[r.key]) for r in together.refs], together, stage), store
+    )
     outcome = run_job(job, registry, store, SharedObjects(), lambda _: None)
     if outcome.error:
         raise StageError(f"the ensemble could not be written: {outcome.error}", where=stage)
@@ -96,7 +95,7 @@ def _write_ensemble(source: Path, folder: Path, stage: str, registry: Registry) 
 
 
 def _together(source: Path, stage: str, registry: Registry) -> Together:
-    ref = _ref(source)
+    ref = read_ref(source)
     kind, _, name = ref.component.partition("/")
     component = registry.get(kind, name)
     parts = json.loads((source / "manifest.json").read_text(encoding="utf-8"))["parts"]
@@ -111,36 +110,33 @@ def _together(source: Path, stage: str, registry: Registry) -> Together:
     return ensembler.together(ref)
 
 
-def _job(members: list[Stage], together: Together, name: str, store: Store) -> StageJob:
-    args = {
-        "weights": [float(weight) for weight in together.weights],
-        "rule": together.rule,
-        "sharpness": float(together.sharpness),
-        "models": [next(iter(member.models), "") for member in members],
-    }
-    inputs = {f"ref:{number}": member.key for number, member in enumerate(members)}
+def _saving(members: list[Stage], together: Together, name: str) -> Stage:
+    """The stage that writes members of an ensemble as one model."""
     first = members[0]
-    parts = {
-        "schema": SCHEMA,
-        "kind": "save_together",
-        "component": "/".join(first.component),
-        "version": first.parts["version"],
-        "config": first.parts["config"],
-        "inputs": inputs,
-        "args": args,
-    }
-    stage = Stage(parts=parts, name=f"{name}/save", kind="save_together", role="supervisor")
-    return StageJob(
-        key=stage.key,
-        parts=parts,
-        kind=stage.kind,
-        label=stage.id,
+    stage = Stage(
+        parts={},
+        name=f"{name}/save",
+        kind="save_together",
+        role="supervisor",
         component=first.component,
         config=first.config,
         models={n: m for member in members for n, m in member.models.items()},
-        inputs=inputs,
-        args=args,
-        seed=0,
+        inputs={f"ref:{number}": member.key for number, member in enumerate(members)},
+        args={
+            "weights": [float(weight) for weight in together.weights],
+            "rule": together.rule,
+            "sharpness": float(together.sharpness),
+            "models": [next(iter(member.models), "") for member in members],
+        },
         threads=default_threads(),
-        store=str(store.root),
     )
+    parts = {
+        "schema": SCHEMA,
+        "kind": stage.kind,
+        "component": "/".join(stage.component),
+        "version": first.parts["version"],
+        "config": first.parts["config"],
+        "inputs": dict(stage.inputs),
+        "args": dict(stage.args),
+    }
+    return replace(stage, parts=parts, key="")

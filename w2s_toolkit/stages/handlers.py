@@ -183,7 +183,7 @@ def _built(work: Work, data: Dataset) -> tuple[ModelRef, Members]:
     """A built ensemble and what it asks for predictions on ``data``."""
     fits = json.loads((work.folder("ref") / MEMBERS).read_text())
     known = {key: Stage.from_json(values) for key, values in fits.items()}
-    return _read_ref(work.folder("ref")), _members(work, [(work.job.inputs["data"], data)], known)
+    return read_ref(work.folder("ref")), _members(work, [(work.job.inputs["data"], data)], known)
 
 
 def _write_combined(work: Work, labels: LabelSet, data: Dataset) -> None:
@@ -256,7 +256,7 @@ def _together(work: Work) -> tuple[Together, list[str]]:
             next_step="use supervisors that generate, such as sft, with this ensemble",
         )
     args = work.job.args
-    refs = [_read_ref(work.folder(f"ref:{number}")) for number in range(len(args["weights"]))]
+    refs = [read_ref(work.folder(f"ref:{number}")) for number in range(len(args["weights"]))]
     sharpness = args.get("sharpness", 0.0)
     return Together(refs, args["weights"], args["rule"], sharpness), list(args["models"])
 
@@ -268,7 +268,7 @@ def _to_label(work: Work) -> tuple[Dataset, ModelRef | None]:
         data = data.take(sample.rows)
         if sample.answers is not None:
             data = data.with_gold_texts(sample.answers)
-    return data, _read_ref(work.folder("ref")) if "ref" in work.job.inputs else None
+    return data, read_ref(work.folder("ref")) if "ref" in work.job.inputs else None
 
 
 def _write_labels(work: Work, labels: LabelSet, data: Dataset) -> None:
@@ -440,7 +440,8 @@ def _write_ref(work: Work, ref: ModelRef | None, method: str) -> None:
     (work.out / REF).write_text(json.dumps(ref.to_json(), sort_keys=True, indent=1))
 
 
-def _read_ref(folder: Path) -> ModelRef:
+def read_ref(folder: Path) -> ModelRef:
+    """The reference that a stage left in its folder."""
     return ModelRef.from_json(json.loads((folder / REF).read_text()))
 
 
