@@ -15,8 +15,6 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -25,8 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from _machine import describe
+from _tables import cell, one_by_one, ran, write_between
 
-from w2s_toolkit.loading import Run, load_run
+from w2s_toolkit.loading import Run
 
 ROOT = Path(__file__).parents[1]
 DEVELOPMENT = ROOT.parent / "shared"
@@ -99,11 +98,7 @@ def main() -> None:
     parts.append(f"Taken on {describe().replace(chr(10), '; ')}.")
     print(parts[-1])
     if options.write:
-        page = options.write.read_text(encoding="utf-8")
-        head, _, rest = page.partition(START)
-        _, _, tail = rest.partition(END)
-        text = "\n\n".join(parts)
-        options.write.write_text(f"{head}{START}\n\n{text}\n\n{END}{tail}", encoding="utf-8")
+        write_between(options.write, START, END, "\n\n".join(parts))
 
 
 def _settings() -> dict[str, Setting]:
@@ -199,36 +194,20 @@ def _measured(
     setting: Setting, sets: Mapping[str, Any], ensemble: str, work: Path
 ) -> dict[str, Any]:
     every = {"matrix": f"{{seed: {SEEDS}}}", "phases.bootstrap.ensemble": ensemble}
-    run = _ran(setting.recipe, {**setting.sets, **sets, **every}, work)
+    run = ran(setting.recipe, work, {**setting.sets, **sets, **every})
     table = run.summary.query("split == 'test'")
     roles = set(table["role"])
     supervisor = "supervisor" if "supervisor" in roles else "weak_floor"
-    each = run.results.query("metric == 'pgr' and split == 'test'").sort_values("seed")["value"]
+    each = run.results.query("metric == 'pgr' and split == 'test'")
     return {
-        "supervisor": _cell(table, supervisor, "accuracy"),
-        "student": _cell(table, "student", "accuracy"),
-        "ceiling": _cell(table, "strong_ceiling", "accuracy"),
-        "pgr": _cell(table, "student", "pgr"),
-        "seeds": ", ".join("none" if v is None or v != v else f"{v:.2f}" for v in each),
+        "supervisor": cell(table, supervisor, "accuracy"),
+        "student": cell(table, "student", "accuracy"),
+        "ceiling": cell(table, "strong_ceiling", "accuracy"),
+        "pgr": cell(table, "student", "pgr"),
+        "seeds": one_by_one(each),
         "members": _members(run),
         "cost": _cost(run),
     }
-
-
-def _ran(recipe: str, sets: Mapping[str, Any], work: Path) -> Run:
-    command = [sys.executable, "-m", "w2s_toolkit", "run", recipe, "-q"]
-    command += [word for name, value in sets.items() for word in ("--set", f"{name}={value}")]
-    command += ["--store", str(work / "store"), "--runs", str(work / "runs")]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return load_run("last", work / "runs")
-
-
-def _cell(table: Any, role: str, metric: str) -> str:
-    row = table[(table["role"] == role) & (table["metric"] == metric)].iloc[0]
-    if row["value"] is None or row["value"] != row["value"]:
-        return "none"
-    digits = 2 if metric == "pgr" else 3
-    return f"{row['value']:.{digits}f} [{row['low']:.{digits}f}, {row['high']:.{digits}f}]"
 
 
 def _members(run: Run) -> str:

@@ -11,20 +11,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from _machine import describe
+from _tables import cell, one_by_one, ran, write_between
 
 from w2s_lab.family import FOLDER, MEMBERS, folder
 from w2s_lab.probes import Reader, background, meanings, quoting, reading
-from w2s_toolkit.loading import Run, load_run
 
 SEEDS = range(1, 6)
 T_95 = 2.776
@@ -64,10 +60,7 @@ def main() -> None:
     text = "\n\n".join(parts)
     print(text)
     if options.write:
-        page = options.write.read_text(encoding="utf-8")
-        head, _, rest = page.partition(START)
-        _, _, tail = rest.partition(END)
-        options.write.write_text(f"{head}{START}\n\n{text}\n\n{END}{tail}", encoding="utf-8")
+        write_between(options.write, START, END, text)
 
 
 def _family() -> str:
@@ -91,17 +84,8 @@ def _family() -> str:
     return "\n".join([*lines, "", f"All files of all models: {size / 1e6:.1f} MB."])
 
 
-def _ran(recipe: str | Path, work: Path, *sets: str) -> tuple[Run, float]:
-    command = [sys.executable, "-m", "w2s_toolkit", "run", str(recipe), "-q"]
-    command += [word for change in sets for word in ("--set", change)]
-    command += ["--store", str(work / "store"), "--runs", str(work / "runs")]
-    started = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return load_run("last", work / "runs"), time.perf_counter() - started
-
-
 def _headline(work: Path) -> str:
-    run, seconds = _ran("quickstart", work, "matrix.seed=[0, 1, 2, 3, 4]")
+    run = ran("quickstart", work, {"matrix.seed": "[0, 1, 2, 3, 4]"})
     table = run.summary.query("split == 'test'")
     each = run.results.query("metric == 'pgr' and split == 'test'")
     lines = [
@@ -114,24 +98,21 @@ def _headline(work: Path) -> str:
     for loss in dict.fromkeys(table[axis]):
         rows = table[table[axis] == loss]
         cells = [
-            _cell(rows, role, "accuracy") for role in ("weak_floor", "student", "strong_ceiling")
+            cell(rows, role, "accuracy") for role in ("weak_floor", "student", "strong_ceiling")
         ]
-        seeds = each[each[axis] == loss].sort_values("seed")["value"]
-        one_by_one = ", ".join("none" if v is None or v != v else f"{v:.2f}" for v in seeds)
-        lines.append(
-            f"| {loss} | {' | '.join(cells)} | {_cell(rows, 'student', 'pgr')} | {one_by_one} |"
-        )
-    return "\n".join([*lines, "", f"Seeds 0 to 4, 1,000 rows each; {seconds:.0f} s."])
+        seeds = one_by_one(each[each[axis] == loss])
+        lines.append(f"| {loss} | {' | '.join(cells)} | {cell(rows, 'student', 'pgr')} | {seeds} |")
+    return "\n".join([*lines, "", "Seeds 0 to 4, 1,000 rows each."])
 
 
 def _staircase(work: Path) -> str:
-    run, seconds = _ran("lab_scaling", work)
+    run = ran("lab_scaling", work)
     table = run.summary.query("split == 'test'")
     lines = [
         "### Every model teaches every stronger one (`w2s run lab_scaling`)",
         "",
-        f"Seeds 0 to 4, a fifth of the words that decide are plain English; 1,000 gold rows for the teacher, 1,000 weak labels for the student, 1,000 test "
-        f"rows; {seconds:.0f} s.",
+        "Seeds 0 to 4, a fifth of the words that decide are plain English; 1,000 gold rows for the teacher, 1,000 weak labels for the student, 1,000 test "
+        "rows.",
         "",
         "| teacher to student | weak floor | student | ceiling | PGR | PGR of each seed |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -140,29 +121,20 @@ def _staircase(work: Path) -> str:
     for phase in dict.fromkeys(table["phase"]):
         rows = table[table["phase"] == phase]
         cells = [
-            _cell(rows, role, "accuracy") for role in ("weak_floor", "student", "strong_ceiling")
+            cell(rows, role, "accuracy") for role in ("weak_floor", "student", "strong_ceiling")
         ]
-        seeds = each[each["phase"] == phase].sort_values("seed")["value"]
-        one_by_one = ", ".join("none" if v is None or v != v else f"{v:.2f}" for v in seeds)
+        seeds = one_by_one(each[each["phase"] == phase])
         name = phase.replace("-to-", " to lab-")
         lines.append(
-            f"| lab-{name} | {' | '.join(cells)} | {_cell(rows, 'student', 'pgr')} | {one_by_one} |"
+            f"| lab-{name} | {' | '.join(cells)} | {cell(rows, 'student', 'pgr')} | {seeds} |"
         )
     return "\n".join(lines)
-
-
-def _cell(rows: Any, role: str, metric: str) -> str:
-    row = rows[(rows["role"] == role) & (rows["metric"] == metric)].iloc[0]
-    if row["value"] is None or row["value"] != row["value"]:
-        return "none"
-    digits = 2 if metric == "pgr" else 3
-    return f"{row['value']:.{digits}f} [{row['low']:.{digits}f}, {row['high']:.{digits}f}]"
 
 
 def _zero_shot(work: Path) -> str:
     recipe = work / "zero_shot.yaml"
     recipe.write_text(ZERO_SHOT)
-    run, _ = _ran(recipe, work)
+    run = ran(recipe, work)
     rows = run.summary.query("metric == 'accuracy' and split == 'test'").iloc[0]
     return (
         "### Asked without any training\n\n"
