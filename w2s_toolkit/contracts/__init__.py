@@ -7,6 +7,17 @@ comes through :class:`Context`.
 
 from __future__ import annotations
 
+from w2s_toolkit.contracts.chat import (
+    ChatFailure,
+    ChatModel,
+    ChatModelSource,
+    ChatRequest,
+    ChatResult,
+    ChatUsage,
+    ChoiceScores,
+    Message,
+    ModelInfo,
+)
 from w2s_toolkit.contracts.context import Context, Progress
 from w2s_toolkit.contracts.ensembles import (
     Ensembler,
@@ -31,6 +42,13 @@ from w2s_toolkit.contracts.tasks import Row, Task, TaskData
 
 __all__ = [
     "AnswerScorer",
+    "ChatFailure",
+    "ChatModel",
+    "ChatModelSource",
+    "ChatRequest",
+    "ChatResult",
+    "ChatUsage",
+    "ChoiceScores",
     "Context",
     "EnsembleScorer",
     "Ensembler",
@@ -42,6 +60,8 @@ __all__ = [
     "JointWriter",
     "MemberFactory",
     "MemberTrainer",
+    "Message",
+    "ModelInfo",
     "Observation",
     "OversightProtocol",
     "PairedEvaluator",
