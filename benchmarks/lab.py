@@ -35,6 +35,8 @@ models:
   lab-l: {use: lab, id: lab-l}
 task:
   use: lab_claims
+  difficulty: [4]
+  plain: 0.2
   splits: {pool: 1000, val: 300, test: 1000}
 phases:
   - name: asked
@@ -89,7 +91,7 @@ def _headline(work: Path) -> str:
     table = run.summary.query("split == 'test'")
     each = run.results.query("metric == 'pgr' and split == 'test'")
     lines = [
-        "### lab-s teaches lab-l (`w2s run quickstart`, five seeds)",
+        "### lab-xs teaches lab-l (`w2s run quickstart`, five seeds)",
         "",
         "| loss of the student | weak floor | student | ceiling | PGR | PGR of each seed |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -111,8 +113,8 @@ def _staircase(work: Path) -> str:
     lines = [
         "### Every model teaches every stronger one (`w2s run lab_scaling`)",
         "",
-        "Seeds 0 to 4, a fifth of the words that decide are plain English; 1,000 gold rows for the teacher, 1,000 weak labels for the student, 1,000 test "
-        "rows.",
+        "Seeds 0 to 4, a fifth of the words that decide are plain English; 1,000 gold rows for the "
+        "teacher, 1,000 weak labels for the student, 1,000 test rows.",
         "",
         "| teacher to student | weak floor | student | ceiling | PGR | PGR of each seed |",
         "| --- | --- | --- | --- | --- | --- |",

@@ -65,8 +65,8 @@ class LabTaskConfig(ComponentConfig):
     )
     words: Literal["apart", "shared"] = Field(
         "apart",
-        description="apart: the made-up words of weak_train, val, test and all other splits differ, so "
-        "labels of one teach no word of another. Without effect on lab_answer.",
+        description="apart: a third of the made-up words occurs in weak_train alone, and no other word "
+        "there, so what its labels teach about words helps nowhere else. Without effect on lab_answer.",
     )
     plain: float = Field(
         0.0,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from w2s_lab.draws import Draws
@@ -90,14 +90,19 @@ class Lexicon:
             self.words.append(word)
             self._by.setdefault((word.field, word.sense, word.tier), []).append(word)
 
-    def part(self, number: int, parts: int, *key: object) -> Lexicon:
-        """One of ``parts`` lexicons that share English words alone; ``key`` draws who gets which."""
+    def part(self, numbers: Iterable[int], parts: int, *key: object) -> Lexicon:
+        """Some of ``parts`` lexicons that share English words alone; ``key`` draws who gets which."""
+        wanted = frozenset(numbers)
+
+        def kept(words: list[Word], *kind: object) -> list[Word]:
+            drawn = Draws("part", *key, *kind).shuffled(words)
+            return [word for i, word in enumerate(drawn) if i % parts in wanted]
+
         made = copy.copy(self)
-        made._by = {}
-        for (field, sense, tier), words in self._by.items():
-            drawn = Draws("part", *key, field, sense, tier).shuffled(words)
-            made._by[field, sense, tier] = words if tier == 0 else drawn[number::parts]
-        made.turning = Draws("part", *key, "turning").shuffled(self.turning)[number::parts]
+        made._by = {
+            kind: words if kind[-1] == 0 else kept(words, *kind) for kind, words in self._by.items()
+        }
+        made.turning = kept(self.turning, "turning")
         made.words = [*(w for words in made._by.values() for w in words), *made.turning]
         made.by_form = {word.form: word for word in made.words}
         return made

@@ -22,8 +22,10 @@ from w2s_lab.world import ATTRIBUTES, Thing, World, the_world
 from w2s_toolkit.contracts import Context, Row, TaskData
 from w2s_toolkit.data import TaskInfo
 
-PART_OF_SPLIT = {"weak_train": 0, "val": 1, "test": 2, "*": 3}
-"""Which part of the words a split may use when words are apart; ``*`` is all others."""
+WEAK_TRAIN = "weak_train"
+
+WORD_PARTS = (range(1), range(1, 3))
+"""Which thirds of the words weak_train and all other splits may use when words are apart."""
 
 HARD_WORDS = 3
 """Words that a passage explains."""
@@ -53,10 +55,9 @@ class LabTask(ABC):
         self.config = config
         self.world = the_world()
         apart = self.of_words and config.words == "apart"
-        self.parts = len(PART_OF_SPLIT) if apart else 1
-        self._views = [
-            self.world.part(part, self.parts, config.rows_seed) for part in range(self.parts)
-        ]
+        thirds = WORD_PARTS if apart else (range(3),)
+        self.parts = len(thirds)
+        self._views = [self.world.part(numbers, 3, config.rows_seed) for numbers in thirds]
 
     def load(self, ctx: Context) -> TaskData:
         """See :meth:`w2s_toolkit.contracts.Task.load`."""
@@ -69,10 +70,9 @@ class LabTask(ABC):
             for part in range(self.parts)
         }
         feeds = {}
-        for split in (*PART_OF_SPLIT, *easy):
+        for split in (WEAK_TRAIN, "*", *easy):
             half = ("easy" if split in easy else "hard") if easy else "lab"
-            part = PART_OF_SPLIT.get(split, PART_OF_SPLIT["*"])
-            feeds[split] = _source(half, part % self.parts)
+            feeds[split] = _source(half, int(split != WEAK_TRAIN) % self.parts)
         return TaskData(self.info, sources, feeds)
 
     def _rows(self, levels: list[int], part: int) -> Iterator[Row]:

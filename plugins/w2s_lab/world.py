@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 
@@ -97,10 +97,10 @@ class World:
         tier = draw.weighted(list(shares), list(shares.values()))
         return draw.pick(self.things[tier])
 
-    def part(self, number: int, parts: int, *key: object) -> World:
-        """The same world with a part of its words; see :meth:`Lexicon.part`."""
+    def part(self, numbers: Iterable[int], parts: int, *key: object) -> World:
+        """The same world with some parts of its words; see :meth:`Lexicon.part`."""
         made = copy.copy(self)
-        made.lexicon = self.lexicon.part(number, parts, *key)
+        made.lexicon = self.lexicon.part(numbers, parts, *key)
         return made
 
     def all_things(self) -> list[Thing]:
