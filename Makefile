@@ -19,7 +19,7 @@ quickstart: install
 	HF_HUB_OFFLINE=1 $(BIN)/w2s run quickstart
 
 test: install
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: install
 	$(BIN)/ruff check .

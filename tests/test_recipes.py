@@ -11,7 +11,7 @@ import pytest
 
 from w2s_toolkit import load_run
 
-pytestmark = [pytest.mark.slow, pytest.mark.models]
+pytestmark = [pytest.mark.slow(seconds=20), pytest.mark.models]
 
 
 @pytest.fixture(scope="session")

@@ -358,7 +358,7 @@ phases:
     return path
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=25)
 @pytest.mark.parametrize(
     "ensemble",
     [

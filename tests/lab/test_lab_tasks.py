@@ -81,7 +81,9 @@ def test_easy_splits_hold_easy_rows_and_all_others_hard_ones(name: str) -> None:
 
 @pytest.mark.parametrize("easy", [None, ["weak_train"]])
 @pytest.mark.parametrize("name", ["claims", "choice", "preference", "pair"])
-def test_weak_train_shares_no_made_up_word_with_another_split(name: str, easy: list[str] | None) -> None:
+def test_weak_train_shares_no_made_up_word_with_another_split(
+    name: str, easy: list[str] | None
+) -> None:
     task, config, fixed = TASKS[name]
     made = task(config.model_validate({"rows": 800, "easy": easy, **fixed}))
     data = made.load(None)  # type: ignore[arg-type]
