@@ -114,6 +114,7 @@ def _settings() -> dict[str, Setting]:
     tiny, data = DEVELOPMENT / "models" / "TinyStories-656K", DEVELOPMENT / "data"
     real = {"models.weak.id": tiny, "models.strong.id": minilm}
     rows = "{weak_train: 800, pool: 800, val: 300, test: 800}"
+    fewer = "{weak_train: 400, pool: 400, val: 200, test: 600}"  # a question's passage is long
     small = {"phases.bootstrap.evaluate": "[accuracy, pgr]"}
     finetuned, sft = "phases.bootstrap.supervisors.finetuned", "phases.bootstrap.supervisors.sft"
     turns = "bagging: data and models (lab-s, lab-xs)"
@@ -153,7 +154,7 @@ def _settings() -> dict[str, Setting]:
             {
                 **real,
                 **small,
-                "task": f"{{use: sciq, path: {data / 'sciq'}, with_support: true, splits: {rows}}}",
+                "task": f"{{use: sciq, path: {data / 'sciq'}, with_support: true, splits: {fewer}}}",
             },
             CLASSIFIERS,
             finetuned,

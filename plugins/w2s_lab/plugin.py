@@ -30,4 +30,4 @@ def w2s_tasks() -> Iterable[Component]:
         ("lab_answer", "LabAnswer", "Questions on made-up things, with short or long answers."),
         ("lab_preference", "LabPreference", "Which of two made-up replies is better?"),
     ):
-        yield Component(name, f"w2s_lab.tasks:{kind}", f"w2s_lab.config:{kind}Config", "1", summary)
+        yield Component(name, f"w2s_lab.tasks:{kind}", f"w2s_lab.config:{kind}Config", "2", summary)
