@@ -9,7 +9,7 @@ from w2s_toolkit.calls.hosted import HostedModelConfig, Price
 from w2s_toolkit.calls.ledger import Budget
 from w2s_toolkit.calls.scrub import Scrubber
 from w2s_toolkit.config import ModelConfig
-from w2s_toolkit.errors import RegistryError
+from w2s_toolkit.errors import RegistryError, W2SError
 from w2s_toolkit.registry import Registry
 
 if TYPE_CHECKING:
@@ -109,7 +109,11 @@ def prepare_models(recipe: Recipe) -> None:
     """
     for use in used_models(recipe.cells):
         if isinstance(use.config, ModelConfig):
-            use.config.prepare()
+            try:
+                use.config.prepare()
+            except W2SError as error:
+                error.where = f"{use.where}: {'.'.join(map(str, use.path))}"
+                raise
 
 
 def scrubber_of(recipe: Recipe) -> Scrubber:

@@ -65,10 +65,11 @@ class Problems:
         lines = [head + plain(problem.message)]
         line = self.tree.line_of(problem.path)
         if not self._origin(problem.path) and 0 < line <= len(self.tree.lines):
-            lines.append(f"    {line} | {plain(self.tree.lines[line - 1].rstrip(), 160)}")
+            # A key that was written into the recipe must not be repeated on the screen.
+            shown = plain(mask_literals(self.tree.lines[line - 1]).rstrip(), 160)
+            lines.append(f"    {line} | {shown}")
         lines.append(f"  next: {plain(problem.next_step)}")
-        # A key that was written into the recipe must not be repeated on the screen.
-        return mask_literals("\n".join(lines))
+        return "\n".join(lines)
 
     def _origin(self, path: Path_) -> str:
         for length in range(len(path), 0, -1):

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from w2s_toolkit.calls import Calls, Scrubber
+from w2s_toolkit.calls import Calls, HostedModelConfig, Scrubber
 from w2s_toolkit.config import ModelConfig
 from w2s_toolkit.contracts import EventSink, StageJob, StageOutcome
 from w2s_toolkit.digest import Digests, hash_of
@@ -115,6 +115,10 @@ def _check_unchanged(job: StageJob, registry: Registry, store: Store) -> None:
             raise _changed(", ".join(paths))
     for model in job.models.values():
         config = _model_config(registry, model)
+        if isinstance(config, HostedModelConfig):
+            config.prepare()
+            if model["fingerprint"] != config.fingerprint(digests):
+                raise _changed(config.called())
         folders = [str(u.value) for u in config.uses("path_or_id") if Path(str(u.value)).exists()]
         if folders and model["fingerprint"] != config.fingerprint(digests):
             raise _changed(", ".join(folders))
