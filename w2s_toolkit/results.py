@@ -59,7 +59,7 @@ def collect(plan: Plan, store: Store, partial: Mapping[str, str] | None = None) 
     if partial:
         results["unfinished"] = unfinished
         results["warnings"] += [
-            {"stage": stage, "code": "budget", "message": " ".join(said.split())}
+            {"stage": stage, "code": "budget", "message": said.splitlines()[0]}
             for stage, said in partial.items()
         ]
     results["signatures"] = failure_signatures(results)
