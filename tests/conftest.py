@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -60,6 +60,7 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("W2S_STORE", raising=False)
     monkeypatch.delenv("W2S_RUNS", raising=False)
+    monkeypatch.setenv("W2S_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture
@@ -116,6 +117,19 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the development data and models are not beside this checkout")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def lab_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """``transformers serve`` with lab-l on a free port of this machine, once for all tests; its base URL."""
+    for package in ("torch", "transformers", "fastapi", "openai"):
+        pytest.importorskip(package, reason='needs pip install "w2s-toolkit[hf,openai,test]"')
+    from served import serving
+
+    from w2s_lab.family import folder
+
+    with serving(folder("lab-l"), tmp_path_factory.mktemp("served")) as url:
+        yield url
 
 
 @pytest.fixture

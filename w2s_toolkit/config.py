@@ -13,11 +13,14 @@ must import nothing heavy. Field types tell the planner how a value enters the k
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from w2s_toolkit.hookspecs import Finding
 
 Role = Literal["weak_floor", "supervisor", "student", "strong_ceiling"]
 """What a model or its labels are to an experiment."""
@@ -100,6 +103,28 @@ class ModelConfig(ComponentConfig):
     def resolved(self) -> dict[str, Any]:
         """Choices left to the machine (``dtype: auto``) as they fall here; part of the key."""
         return {}
+
+    def prepare(self) -> None:
+        """Find out what planning needs from outside, such as what a server can do.
+
+        Called when a run begins and by nothing else: to validate or plan a recipe needs no network.
+        What is found is to be remembered, so that it is asked for once.
+
+        Raises:
+            ModelError: it cannot be found out, so the run cannot begin.
+        """
+
+    def remarks(self) -> list[str]:
+        """What ``w2s plan`` should say of it, such as what is only known once a run has begun."""
+        return []
+
+    def findings(self) -> Iterable[Finding]:
+        """What ``w2s doctor RECIPE`` says of it. May use the network."""
+        return ()
+
+    def secret_names(self) -> tuple[str, ...]:
+        """Environment variables whose values must never be shown or written."""
+        return ()
 
 
 class EvaluatorConfig(ComponentConfig):

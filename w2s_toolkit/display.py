@@ -70,7 +70,8 @@ class Lines:
         self._flush_cached()
         if event["status"] == "ran":
             self._done += 1
-        mark = {"ran": "done", "failed": "FAILED", "stopped": "stopped"}[event["status"]]
+        words = {"ran": "done", "failed": "FAILED", "partial": "stopped at the budget"}
+        mark = words.get(event["status"], event["status"])
         place = f"[{self._done}/{self._total}]"
         self._say(f"{place} {event['stage']}: {mark} in {event['seconds']:.1f} s")
 
@@ -154,8 +155,9 @@ class Bars:
         if event["status"] == "cached":
             self._cached += 1
             return
-        mark = {"ran": "[green]✓[/]", "failed": "[red]✗[/]", "stopped": "[yellow]■[/]"}
-        text = f"{mark[event['status']]} {_escape(event['stage'])} [dim]{event['seconds']:.1f} s[/]"
+        marks = {"ran": "[green]✓[/]", "failed": "[red]✗[/]"}
+        mark = marks.get(event["status"], "[yellow]■[/]")
+        text = f"{mark} {_escape(event['stage'])} [dim]{event['seconds']:.1f} s[/]"
         self._console.print(text)
 
 

@@ -32,10 +32,15 @@ MEMORY_KEPT = 0.2
 
 @dataclass
 class Tally:
-    """What happened to the stages: ids in order."""
+    """What happened to the stages: ids in order.
+
+    ``partial`` stopped at the budget, with what to do about it; ``left`` would need one of them.
+    """
 
     ran: list[str] = field(default_factory=list)
     cached: list[str] = field(default_factory=list)
+    partial: dict[str, str] = field(default_factory=dict)
+    left: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -57,6 +62,7 @@ class Engine:
         on_event: receives ``stage_started``, ``stage_finished``, ``waiting`` and what stages
             report, always in the thread that called :meth:`run`.
         jobs: stages that run side by side; more than one only with an executor that can.
+        calls: budget and prices of hosted models, handed to every stage.
     """
 
     store: Store
@@ -64,12 +70,14 @@ class Engine:
     threads: int
     on_event: OnEvent
     jobs: int = 1
+    calls: Mapping[str, Any] = field(default_factory=dict)
     tally: Tally = field(default_factory=Tally)
 
     def run(self, graph: Graph) -> Tally:
         """Make every artefact of the graph; decision stages may add to it on the way.
 
-        A failed stage ends the run when those beside it are finished.
+        A failed stage ends the run when those beside it are finished. One that stopped at the budget
+        ends nothing: all that does not depend on it is made.
 
         Raises:
             StageError: a stage ended with an error. All finished stages are kept.
@@ -171,7 +179,7 @@ class _Walk:
         self._say({"event": "stage_started", **_describe(stage), "threads": stage.threads})
         running = _Running(stage, lock, time.perf_counter())
         self._running[stage.key] = running
-        job = job_of(stage, self._store)
+        job = job_of(stage, self._store, self._engine.calls)
         if self._engine.jobs == 1:
             self._finish(running, self._engine.executor.run(job, self._say))
         else:
@@ -216,6 +224,11 @@ class _Walk:
                 self._say(found)
 
     def _finish(self, running: _Running, outcome: StageOutcome) -> None:
+        if outcome.partial:
+            self._engine.tally.partial[running.stage.id] = outcome.error
+            self._release(running, "partial", outcome.error)
+            self._give_up(running.stage)
+            return
         if outcome.error:
             self._release(running, "failed", outcome.error, outcome.details)
             error = StageError(outcome.error, where=f"stage {running.stage.id}")
@@ -227,6 +240,15 @@ class _Walk:
         self._engine.tally.ran.append(running.stage.id)
         self._release(running, "ran")
         self._done(running.stage)
+
+    def _give_up(self, stage: Stage) -> None:
+        """Take a stage and all that need it off the list."""
+        del self._todo[stage.key]
+        for other in list(self._todo.values()):
+            needed = (*other.inputs.values(), *self._awaited.get(other.key, ()))
+            if stage.key in needed and other.key in self._todo:
+                self._engine.tally.left.append(other.id)
+                self._give_up(other)
 
     def _wait_for(self, running: _Running, asked: list[Stage]) -> None:
         """A stage needs others, such as members of an ensemble: make those, then run it again."""
@@ -283,7 +305,7 @@ def _needs(stage: Stage) -> set[str]:
     return {stage.key, *stage.inputs.values(), *models}
 
 
-def job_of(stage: Stage, store: Store) -> StageJob:
+def job_of(stage: Stage, store: Store, calls: Mapping[str, Any] | None = None) -> StageJob:
     """A stage as an executor is handed it."""
     return StageJob(
         key=stage.key,
@@ -298,6 +320,7 @@ def job_of(stage: Stage, store: Store) -> StageJob:
         seed=stage.seed,
         threads=stage.threads,
         store=str(store.root),
+        calls=dict(calls or {}),
     )
 
 

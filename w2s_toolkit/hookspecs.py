@@ -268,8 +268,9 @@ def w2s_should_stop(history: Sequence[Mapping[str, Any]], phase: str) -> bool | 
 def w2s_price(model: Mapping[str, Any], usage: Mapping[str, int]) -> float | None:
     """The price in US dollars of a hosted model's usage; ``None`` where it is not known here.
 
-    ``model`` holds ``use``, ``id`` and ``base_url``; ``usage`` holds ``prompt_tokens`` and
-    ``completion_tokens``. Example::
+    ``model`` holds ``use``, ``id`` and ``base_url`` (the endpoint); ``usage`` holds ``prompt_tokens``
+    and ``completion_tokens``. It is asked when a recipe is checked, for a million tokens of each kind,
+    and only of models whose entry has no ``price``. Example::
 
         @hookimpl
         def w2s_price(model, usage):
@@ -307,7 +308,9 @@ def w2s_stage_started(run: Mapping[str, Any], stage: Mapping[str, Any]) -> None:
 
 @hookspec
 def w2s_stage_finished(run: Mapping[str, Any], stage: Mapping[str, Any]) -> None:
-    """A stage is done. ``stage`` also holds ``status`` (``ran``, ``cached``, ``failed``) and ``seconds``.
+    """A stage is done. ``stage`` also holds ``status`` and ``seconds``.
+
+    ``status`` is ``ran``, ``cached``, ``failed``, ``stopped``, or ``partial`` for one that the budget stopped.
 
     Example::
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,16 @@ from w2s_toolkit.store import Store
 SCHEMA = 1
 
 
-def collect(plan: Plan, store: Store) -> dict[str, Any]:
-    """Everything that was found out, as one JSON-able mapping."""
+def collect(plan: Plan, store: Store, partial: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Everything that was found out, as one JSON-able mapping.
+
+    Args:
+        partial: stages that the budget stopped, and what to do about it. Then only what was made is
+            collected, ``unfinished`` lists the stages that were not, and the remarks tell of it.
+    """
+    unfinished = [s.id for s in plan.graph if partial and not store.has(s.key)]
+    if partial:
+        plan = _as_far_as_made(plan, store)
     aggregated = _groups_with_aggregates(plan)
     keys = {m.key for m in (*plan.measured, *plan.aggregated)}
     found = {k: json.loads((store.open(k).path / METRICS).read_text()) for k in sorted(keys)}
@@ -33,8 +42,10 @@ def collect(plan: Plan, store: Store) -> dict[str, Any]:
     summary, summary_tables = _read(plan, found, plan.aggregated, per_seed=False)
     # A result of one seed is its own summary.
     alone = [m for m in plan.measured if _group(plan, m.cell) not in aggregated]
+    if partial:  # the others would have been joined over seeds
+        alone = [m for m in alone if len(_seeds(plan, m.cell)) == 1]
     single, single_tables = _read(plan, found, alone, per_seed=False)
-    results = {
+    results: dict[str, Any] = {
         "schema": SCHEMA,
         "recipe": plan.recipe.name,
         "task": _task(plan, store),
@@ -45,8 +56,28 @@ def collect(plan: Plan, store: Store) -> dict[str, Any]:
         "gold_labels": _gold(plan, store),
         "warnings": _warnings(plan, store),
     }
+    if partial:
+        results["unfinished"] = unfinished
+        results["warnings"] += [
+            {"stage": stage, "code": "budget", "message": said.splitlines()[0]}
+            for stage, said in partial.items()
+        ]
     results["signatures"] = failure_signatures(results)
     return results
+
+
+def _as_far_as_made(plan: Plan, store: Store) -> Plan:
+    """The plan without what could not be measured."""
+    return replace(
+        plan,
+        measured=[m for m in plan.measured if store.has(m.key)],
+        aggregated=[m for m in plan.aggregated if store.has(m.key)],
+        predicted=[p for p in plan.predicted if all(map(store.has, (p.key, p.data, p.weak)))],
+        splits={
+            cell: {n: key for n, key in splits.items() if store.has(key)}
+            for cell, splits in plan.splits.items()
+        },
+    )
 
 
 def dump(results: Mapping[str, Any]) -> str:
@@ -54,13 +85,17 @@ def dump(results: Mapping[str, Any]) -> str:
     return json.dumps(results, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def write_predictions(plan: Plan, store: Store, folder: Path) -> list[dict[str, Any]]:
+def write_predictions(
+    plan: Plan, store: Store, folder: Path, *, partial: bool = False
+) -> list[dict[str, Any]]:
     """One Parquet table a model and split; returns an index of them.
 
     Columns: id, group (rows of one question), gold, weak (the supervisor's class), weak_p0 … (its
     probabilities), predicted, p0 … p(K−1), abstain. In a generation task gold, weak and predicted are
-    texts, and there are no probabilities.
+    texts, and there are no probabilities. ``partial``: only of what was made.
     """
+    if partial:
+        plan = _as_far_as_made(plan, store)
     index = []
     for row in plan.predicted:
         cell = plan.recipe.cells[row.cell]

@@ -9,10 +9,12 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from w2s_toolkit.calls.prices import job_facts, prepare_models, scrubber_of
+from w2s_toolkit.calls.spending import spent_json
 from w2s_toolkit.digest import hash_of
 from w2s_toolkit.display import Display, make_display
 from w2s_toolkit.engine import Engine
@@ -38,7 +40,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended. ``status`` is ``done``, ``failed`` or ``stopped``."""
+    """How a run ended. ``status`` is ``done``, ``failed``, ``stopped`` or ``partial``.
+
+    ``partial``: the stages that the budget stopped, and what to do about it; ``left``: how many others
+    need one of them.
+    """
 
     status: str
     folder: Path
@@ -47,6 +53,8 @@ class Outcome:
     cached: int
     seconds: float
     error: W2SError | None = None
+    partial: Mapping[str, str] = field(default_factory=dict)
+    left: int = 0
 
 
 class Stopped(KeyboardInterrupt):
@@ -75,6 +83,7 @@ def run_recipe(
 
     Raises:
         RecipeError: the recipe cannot be planned.
+        ModelError: a hosted model cannot be asked what it can do.
         RegistryError: no such executor.
         UsageError: the run directory cannot be made, or ``jobs`` does not fit threads or executor.
         StoreError: the store cannot be written.
@@ -84,6 +93,7 @@ def run_recipe(
     place = Store(store)
     place.prepare()
     os.environ.update(calm_openmp(os.environ))
+    prepare_models(recipe)
     plan = plan_recipe(recipe, place)
     threads = threads or default_threads()
     runner = _executor(registry, executor) if executor else None
@@ -99,12 +109,16 @@ def run_recipe(
             f"executor {name!r} runs one stage at a time, not {jobs}",
             next_step="leave out --executor, or set --jobs 1",
         )
-    folder = RunDir.create(runs, recipe.name, hash_of(sorted(plan.graph.stages)))
+    scrub = scrubber_of(recipe)
+    folder = RunDir.create(runs, recipe.name, hash_of(sorted(plan.graph.stages)), scrub)
     display = make_display(len(plan.graph), quiet=quiet)
     run = _Run(registry, folder, display, recipe, len(plan.graph))
-    engine = Engine(place, runner, threads, run.on_event, jobs)
+    calls = job_facts(recipe, registry, folder.path.name)
+    engine = Engine(place, runner, threads, run.on_event, jobs, calls)
     _describe_run(folder, recipe, plan, registry)
     folder.write_json("schedule.json", {"executor": name, "threads": threads, "jobs": jobs})
+    if calls:
+        folder.write_json("calls.json", {"store": str(place.root), **calls})
     place.add_run(folder.path)
     run.started()
     results: Mapping[str, Any] | None = None
@@ -114,12 +128,12 @@ def run_recipe(
         with _signals_as_interrupts():
             engine.run(plan.graph)
             try:
-                results = _write_results(plan, place, folder)
+                results = _write_results(plan, place, folder, engine.tally.partial)
             except StoreError:
                 # An artefact was damaged since it was made; it is set aside now, so make it again.
                 engine.run(plan.graph)
-                results = _write_results(plan, place, folder)
-        status = "done"
+                results = _write_results(plan, place, folder, engine.tally.partial)
+        status = "partial" if engine.tally.partial else "done"
     except KeyboardInterrupt:
         status = "stopped"
     except W2SError as problem:
@@ -130,7 +144,8 @@ def run_recipe(
         try:
             made = stage_objects(plan.graph, place)
             folder.link_stages({name: item.path for name, item in made.items()})
-            run.finished(status, results, stage_usage(made))
+            hosted = spent_json(place.root, calls, folder.path.name) if calls else None
+            run.finished(status, results, stage_usage(made), hosted)
         except OutputError as problem:
             status, error = "failed", error or problem
     return Outcome(
@@ -141,6 +156,8 @@ def run_recipe(
         cached=len(engine.tally.cached),
         seconds=time.perf_counter() - started,
         error=error,
+        partial=dict(engine.tally.partial),
+        left=len(engine.tally.left),
     )
 
 
@@ -201,15 +218,19 @@ class _Run:
             if event["status"] == "ran":
                 self._seconds[event["stage"]] = event["seconds"]
 
-    def finished(self, status: str, results: Mapping[str, Any] | None, usage: Any) -> None:
-        """The run ended; ``usage`` is what each of its stages took, whenever it was made."""
+    def finished(
+        self, status: str, results: Mapping[str, Any] | None, usage: Any, hosted: Any = None
+    ) -> None:
+        """The run ended; ``usage`` is what each of its stages took, whenever it was made.
+
+        ``hosted`` is what its hosted models cost.
+        """
         info = {**self._info, "status": status}
         self._observe("w2s_run_finished", run=info, results=results)
         self._folder.event({"event": "run_finished", "status": status})
         seconds = round(sum(self._seconds.values()), 3)
-        self._folder.write_json(
-            "usage.json", {"seconds": seconds, "ran": self._seconds, "stages": usage}
-        )
+        facts = {"seconds": seconds, "ran": self._seconds, "stages": usage}
+        self._folder.write_json("usage.json", facts | ({"hosted": hosted} if hosted else {}))
         self._folder.status(status)
         self._folder.close()
 
@@ -275,6 +296,7 @@ def resolved_yaml(recipe: Recipe) -> str:
             for p in cell.phases
         ],
         "matrix": dict(recipe.document.get("matrix") or {}),
+        **({"budget": dict(recipe.document["budget"])} if recipe.budget else {}),
     }
     out = io.StringIO()
     yaml = YAML(typ="safe", pure=True)
@@ -288,13 +310,15 @@ def _block(use: Any) -> dict[str, Any]:
     return {"use": use.name, **use.config.model_dump(mode="json")}
 
 
-def _write_results(plan: Plan, store: Store, folder: RunDir) -> Mapping[str, Any]:
+def _write_results(
+    plan: Plan, store: Store, folder: RunDir, partial: Mapping[str, str]
+) -> Mapping[str, Any]:
     from w2s_toolkit.report.html import write_report
     from w2s_toolkit.results import collect, dump, write_predictions
 
-    results = collect(plan, store)
+    results = collect(plan, store, partial)
     with folder.explained():
-        index = write_predictions(plan, store, folder.path / "predictions")
+        index = write_predictions(plan, store, folder.path / "predictions", partial=bool(partial))
     folder.write_json("predictions/index.json", index)
     folder.write_text("results.json", dump(results))
     with folder.explained():

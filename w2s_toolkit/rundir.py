@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from w2s_toolkit.calls.scrub import Scrubber
 from w2s_toolkit.errors import OutputError, UsageError, is_disk_full
 
 
@@ -22,17 +23,19 @@ class RunDir:
 
     Args:
         path: an existing folder.
+        scrub: takes secrets out of everything that is written here.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, scrub: Scrubber | None = None) -> None:
         self.path = path
+        self._scrub = scrub or Scrubber()
         self._lock = threading.Lock()
         # Unbuffered: a line that found no room must not be tried again when the file is closed.
         with self.explained():
             self._events = (path / "events.jsonl").open("ab", buffering=0)
 
     @classmethod
-    def create(cls, runs: Path, name: str, key: str) -> RunDir:
+    def create(cls, runs: Path, name: str, key: str, scrub: Scrubber | None = None) -> RunDir:
         """Make ``<name>-<utc>-<key8>`` below ``runs``.
 
         Raises:
@@ -59,7 +62,7 @@ class RunDir:
                     where=str(path),
                     next_step="choose another folder with --runs",
                 ) from None
-            return cls(path)
+            return cls(path, scrub)
         raise UsageError("too many runs in one second", where=str(runs), next_step="run it again")
 
     @contextlib.contextmanager
@@ -92,7 +95,7 @@ class RunDir:
         part = target.with_name(f".{target.name}.part")
         with self.explained():
             target.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text(text, encoding="utf-8", errors="backslashreplace")
+            part.write_text(self._scrub(text), encoding="utf-8", errors="backslashreplace")
             part.replace(target)
         return target
 
@@ -108,7 +111,7 @@ class RunDir:
             OutputError: it cannot be written.
         """
         now = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
-        line = json.dumps({"time": now, **event}, ensure_ascii=False) + "\n"
+        line = self._scrub(json.dumps({"time": now, **event}, ensure_ascii=False)) + "\n"
         with self._lock, self.explained():
             self._events.write(line.encode("utf-8", "backslashreplace"))
 

@@ -16,6 +16,7 @@ import signal
 import sys
 import threading
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +44,7 @@ class Worker:
         """Run a job and report; returns the exit code a process of its own would end with."""
         job = StageJob(**{**raw, "component": tuple(raw["component"])})
         outcome = self._executor.run(job, self.send)
-        ended = {"error": outcome.error, "details": outcome.details, "pending": outcome.pending}
-        self.send({"event": "outcome", **ended})
+        self.send({"event": "outcome", **asdict(outcome)})
         return 1 if outcome.error else 0
 
     def serve(self, inbox: queue.SimpleQueue[Any]) -> int:

@@ -6,13 +6,8 @@ import hashlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -102,44 +97,8 @@ def test_the_largest_knows_and_reads_what_the_smallest_does_not() -> None:
     assert read["shuffled"] < read["true"] - 0.3
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """``transformers serve`` with lab-l on a free port of this machine; gives the base URL."""
-    pytest.importorskip("fastapi", reason='needs pip install "w2s-toolkit[test]"')
-    home = tmp_path_factory.mktemp("home")
-    (home / "hub").mkdir()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    env = os.environ | {
-        "HF_HOME": str(home),
-        "HF_HUB_OFFLINE": "1",
-        "HF_HUB_DISABLE_UPDATE_CHECK": "1",
-        "NO_PROXY": "127.0.0.1",
-    }
-    command = [sys.executable, "-c", "from transformers.cli.transformers import main; main()"]
-    command += ["serve", str(folder("lab-l")), "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--device", "cpu", "--dtype", "float32"]
-    with (home / "log").open("w") as log:
-        process = subprocess.Popen(command, env=env, stdout=log, stderr=log)
-    try:
-        for _ in range(240):
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2):
-                    break
-            except (urllib.error.URLError, OSError):
-                assert process.poll() is None, (home / "log").read_text()
-                time.sleep(0.5)
-        else:
-            pytest.fail((home / "log").read_text())
-        yield f"http://127.0.0.1:{port}/v1"
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
 @pytest.mark.slow
-def test_it_answers_behind_transformers_serve_as_it_does_here(server: str) -> None:
+def test_it_answers_behind_transformers_serve_as_it_does_here(lab_server: str) -> None:
     from openai import OpenAI
 
     world, draw = the_world(), Draws("served")
@@ -148,7 +107,7 @@ def test_it_answers_behind_transformers_serve_as_it_does_here(server: str) -> No
         f"The {thing.name} is {thing.facts['color']}. It smells of {thing.facts['scent']}. "
         f"What color is the {thing.name}?"
     )
-    client = OpenAI(base_url=server, api_key="none needed", max_retries=0, timeout=120)
+    client = OpenAI(base_url=lab_server, api_key="none needed", max_retries=0, timeout=120)
     reply = client.chat.completions.create(
         model=str(folder("lab-l")),
         messages=[{"role": "user", "content": question}],

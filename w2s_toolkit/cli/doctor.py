@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from w2s_toolkit.cli.options import json_option, runs_option, store_option
+from w2s_toolkit.cli.options import json_option, runs_option, set_option, store_option
 
 if TYPE_CHECKING:
     from w2s_toolkit.doctor.examine import Section
@@ -23,19 +23,32 @@ _STYLES: dict[str, dict[str, Any]] = {
 
 
 @click.command()
+@click.argument("recipe", required=False)
+@set_option
 @store_option
 @runs_option
 @click.option("--deep", is_flag=True, help="Compare every file of the store with its digest.")
 @json_option
-def doctor(store: Path, runs: Path, deep: bool, as_json: bool) -> int:
+def doctor(
+    recipe: str | None,
+    overrides: tuple[str, ...],
+    store: Path,
+    runs: Path,
+    deep: bool,
+    as_json: bool,
+) -> int:
     """Check packages, hardware, plugins, the store and the runs; change nothing.
+
+    With RECIPE, also what it needs: whether it is valid, and whether its models can be used. Hosted models
+    are asked a short question for that.
 
     Exit codes: 0 nothing is broken (there may be warnings), 1 something is.
     """
     from w2s_toolkit.doctor.examine import examine, worst
 
     sections = []
-    for section in examine(store, runs, deep=deep, track=_track if deep else None):
+    track = _track if deep else None
+    for section in examine(store, runs, deep=deep, track=track, recipe=recipe, overrides=overrides):
         sections.append(section)
         if not as_json:
             _print(section)

@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "schema": ("w2s_toolkit.cli.validate:schema", "Write the JSON Schema of recipes."),
     "runs": ("w2s_toolkit.cli.runs:runs", "List, show and compare runs."),
     "report": ("w2s_toolkit.cli.runs:report", "Build a run's HTML report again."),
+    "cost": ("w2s_toolkit.cli.cost:cost", "Show what a run's hosted models cost."),
     "recipes": ("w2s_toolkit.cli.recipes:recipes", "List, show and copy recipes."),
     "plugins": ("w2s_toolkit.cli.plugins:plugins", "List plugins and show components."),
     "doctor": ("w2s_toolkit.cli.doctor:doctor", "Check this machine, the store and the runs."),

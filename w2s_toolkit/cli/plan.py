@@ -37,6 +37,8 @@ def plan(recipe: str, overrides: tuple[str, ...], store: Path, full: bool, as_js
         click.echo(json.dumps(plan_json(made, status=status, why=why), indent=1, default=str))
         return
     _print_tree(made, status, why, full)
+    for remark in _remarks(made):
+        click.echo(f"note: {remark}")
 
 
 @click.command()
@@ -83,6 +85,15 @@ def _plan(recipe: str, overrides: tuple[str, ...], store: Path) -> tuple[Plan, S
     place = Store(store)
     loaded = load_recipe(find_recipe(recipe, registry), registry, overrides)
     return plan_recipe(loaded, place), place
+
+
+def _remarks(plan: Plan) -> list[str]:
+    """What models have to say of the plan."""
+    from w2s_toolkit.calls.prices import used_models
+    from w2s_toolkit.config import ModelConfig
+
+    configs = [use.config for use in used_models(plan.recipe.cells)]
+    return [r for config in configs if isinstance(config, ModelConfig) for r in config.remarks()]
 
 
 def _print_tree(plan: Plan, status: dict[str, str], why: dict[str, str], full: bool) -> None:

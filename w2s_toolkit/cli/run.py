@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -73,7 +74,7 @@ def run(
         jobs=jobs,
         quiet=quiet,
     )
-    if outcome.status == "done" and outcome.results is not None:
+    if outcome.status in ("done", "partial") and outcome.results is not None:
         if as_json:
             click.echo(json.dumps(outcome.results, indent=1, sort_keys=True, ensure_ascii=False))
         else:
@@ -86,11 +87,25 @@ def run(
             f"report   {outcome.folder / 'report.html'}",
             err=as_json,
         )
+        if outcome.status == "partial":
+            _say_what_the_budget_stopped(outcome.partial, outcome.left)
+            return 3
         return 0
     _say_how_to_go_on(outcome.status, outcome.ran + outcome.cached, outcome.folder)
     if outcome.error is not None:
         raise outcome.error
     return 130
+
+
+def _say_what_the_budget_stopped(partial: Mapping[str, str], left: int) -> None:
+    import shlex
+
+    for stage, said in partial.items():
+        click.echo(f"stopped  {stage}: {said}", err=True)
+    more = f"; {left} stages that need them were not begun" if left else ""
+    click.echo(f"Partial. What was paid for is kept{more}", err=True)
+    command = shlex.join(["w2s", *sys.argv[1:]])
+    click.echo(f"With a higher budget, go on with: {command}", err=True)
 
 
 def _say_how_to_go_on(status: str, kept: int, folder: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from w2s_toolkit.calls import Calls
 from w2s_toolkit.data import LabelSet, ModelRef
 
 T = TypeVar("T")
@@ -34,6 +35,7 @@ class Context(Protocol):
         scratch: private folder that survives a kill and is deleted on commit: checkpoints.
         threads: CPU threads this stage may use.
         references: predictions to compare with, by role; filled for evaluators only.
+        calls: cache, ledger and prices of hosted models; used by their components alone.
     """
 
     seed: int
@@ -43,6 +45,7 @@ class Context(Protocol):
     scratch: Path
     threads: int
     references: Mapping[str, LabelSet]
+    calls: Calls
 
     def model(self, name: str) -> Any:
         """The model component of an entry of ``models:``, constructed with its config."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 
@@ -22,6 +22,7 @@ class StageJob:
         args: what else the stage kind needs, such as the split.
         seed, threads: see :class:`Context`.
         store: folder of the store.
+        calls: budget and prices of hosted models, see :class:`~w2s_toolkit.calls.Calls`.
     """
 
     key: str
@@ -36,19 +37,22 @@ class StageJob:
     seed: int
     threads: int
     store: str
+    calls: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class StageOutcome:
     """How a stage ended: an error (text for a user, details for the log) or none.
 
-    ``pending`` are stages, as JSON, that must be made before this one is run again.
+    ``pending`` are stages, as JSON, that must be made before this one is run again. ``partial``: the
+    error is that the budget was reached.
     """
 
     key: str
     error: str = ""
     details: str = ""
     pending: tuple[Mapping[str, Any], ...] = ()
+    partial: bool = False
 
 
 class EventSink(Protocol):

@@ -24,7 +24,13 @@ class Section(NamedTuple):
 
 
 def examine(
-    store: Path, runs: Path, *, deep: bool = False, track: Callable[[Any], Any] | None = None
+    store: Path,
+    runs: Path,
+    *,
+    deep: bool = False,
+    track: Callable[[Any], Any] | None = None,
+    recipe: str | None = None,
+    overrides: tuple[str, ...] = (),
 ) -> Iterator[Section]:
     """Every section, each as soon as it is known.
 
@@ -33,6 +39,7 @@ def examine(
         runs: folder of run directories; need not exist.
         deep: hash every file of the store instead of comparing sizes.
         track: wraps the list of objects that are looked at, to show progress.
+        recipe: a file or the name of a shipped one, whose models are looked at too; with ``overrides``.
     """
     registry, broken = _registry()
     yield Section("environment", checked(lambda: _environment(registry)))
@@ -40,6 +47,8 @@ def examine(
     yield Section("plugins", [*broken, *checked(lambda: _plugins(registry))])
     for plugin, findings in _asked(registry):
         yield Section(f"plugin {plugin}", findings)
+    if recipe is not None:
+        yield Section(f"recipe {recipe}", checked(lambda: _recipe(registry, recipe, overrides)))
     yield Section("store", checked(lambda: _store(store, deep, track)))
     yield Section("runs", checked(lambda: _runs(store, runs)))
 
@@ -128,6 +137,14 @@ def _plugins(registry: Registry | None) -> Iterable[Finding]:
     from w2s_toolkit.doctor.plugins import plugins
 
     return plugins(registry) if registry else ()
+
+
+def _recipe(
+    registry: Registry | None, recipe: str, overrides: tuple[str, ...]
+) -> Iterable[Finding]:
+    from w2s_toolkit.doctor.recipe import recipe_health
+
+    return recipe_health(registry, recipe, overrides) if registry else ()
 
 
 def _store(store: Path, deep: bool, track: Callable[[Any], Any] | None) -> Iterable[Finding]:

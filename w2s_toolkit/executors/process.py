@@ -68,13 +68,14 @@ class WorkerProcess:
         for line in self._process.stdout:
             event = json.loads(line)
             if event["event"] == "outcome":
-                pending = tuple(event.get("pending", ()))
-                outcome = StageOutcome(job.key, event["error"], event["details"], pending)
+                pending = tuple(event["pending"])
+                said = (event["error"], event["details"], pending, event["partial"])
+                outcome = StageOutcome(job.key, *said)
                 break
             on_event(event)
         if outcome is None:
             outcome = StageOutcome(job.key, _how_it_ended(self._process.wait()), "")
-        log = self._log_since(log_from) if outcome.error else ""
+        log = self._log_since(log_from) if outcome.error and not outcome.partial else ""
         if log and log not in outcome.details:
             return StageOutcome(job.key, outcome.error, f"{outcome.details}\n{log}".strip())
         return outcome

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from w2s_toolkit.calls.prices import components
 from w2s_toolkit.config import (
     EnsemblerConfig,
     EvaluatorConfig,
@@ -32,22 +33,11 @@ def check_cell(cell: Cell, problems: Problems) -> None:
         _check_members(phase, problems)
         if phase.model.pool not in cell.options.splits:
             _unknown_split(cell, problems, (*phase.path, "pool"), phase.model.pool)
-        for use in _uses(phase):
+        for use in components(phase):
             _check_names(cell, use, problems)
         _check_leakage(phase, problems)
     for use in (*cell.models.values(), cell.task):
         _check_names(cell, use, problems)
-
-
-def _uses(phase: Phase) -> tuple[Use, ...]:
-    return (
-        *phase.supervisors,
-        *phase.oversight,
-        *((phase.ensemble,) if phase.ensemble else ()),
-        *phase.refine,
-        *((phase.student,) if phase.student else ()),
-        *phase.evaluate,
-    )
 
 
 def _check_base_classes(phase: Phase, problems: Problems) -> None:

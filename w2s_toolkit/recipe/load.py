@@ -13,6 +13,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from w2s_toolkit.calls.ledger import Budget
+from w2s_toolkit.calls.prices import unpriced
 from w2s_toolkit.config import ComponentConfig
 from w2s_toolkit.errors import RecipeError, RegistryError
 from w2s_toolkit.hookspecs import Component
@@ -109,6 +111,7 @@ class Recipe:
     overrides: tuple[str, ...]
     document: Mapping[str, Any]
     cells: tuple[Cell, ...]
+    budget: Budget | None = None
 
 
 def find_recipe(name: str, registry: Registry) -> Path:
@@ -158,6 +161,14 @@ def load_recipe(file: Path, registry: Registry, overrides: Iterable[str] = ()) -
         for axes, changed, at in _unfold(document, tree, problems)
         if (cell := _Checker(changed, registry, problems, file, {**origins, **at}).cell(axes))
     ]
+    budget = top.budget if isinstance(top, RecipeModel) else None
+    if budget is not None and budget.usd is not None:
+        for use, why in unpriced(cells, registry):
+            problems.add(
+                use.path,
+                f"budget.usd is set, but {why}",
+                "set price: {prompt: USD, completion: USD} for a million tokens, or cap tokens instead",
+            )
     problems.raise_if_any()
     assert isinstance(top, RecipeModel)
     return Recipe(
@@ -168,6 +179,7 @@ def load_recipe(file: Path, registry: Registry, overrides: Iterable[str] = ()) -
         overrides=overrides,
         document=document,
         cells=tuple(cells),
+        budget=Budget(budget.usd, budget.tokens) if budget else None,
     )
 
 
@@ -197,7 +209,7 @@ def _unfold(
         at: dict[Path_, str] = {}
         combination = dict(zip(usable, combined, strict=True))
         for address, value in combination.items():
-            if address.split(".")[0] in ("matrix", "schema", "name"):
+            if address.split(".")[0] in ("matrix", "schema", "name", "budget"):
                 problems.add(
                     ("matrix", address),
                     f"'{plain(address, 80)}' cannot be varied",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from w2s_toolkit.calls.scrub import mask_literals
 from w2s_toolkit.errors import RecipeError
 from w2s_toolkit.recipe.tree import Path_, Tree, plain
 
@@ -55,7 +56,8 @@ class Problems:
 
     def place(self, path: Path_) -> str:
         """``file:line`` of a node, or the option or axis that gave it its value."""
-        return plain(self._origin(path)) or f"{self.tree.file}:{self.tree.line_of(path)}"
+        origin = mask_literals(plain(self._origin(path)))
+        return origin or f"{self.tree.file}:{self.tree.line_of(path)}"
 
     def _render(self, problem: Problem) -> str:
         at = address(problem.path, self.tree.value)
@@ -63,7 +65,9 @@ class Problems:
         lines = [head + plain(problem.message)]
         line = self.tree.line_of(problem.path)
         if not self._origin(problem.path) and 0 < line <= len(self.tree.lines):
-            lines.append(f"    {line} | {plain(self.tree.lines[line - 1].rstrip(), 160)}")
+            # A key that was written into the recipe must not be repeated on the screen.
+            shown = plain(mask_literals(self.tree.lines[line - 1]).rstrip(), 160)
+            lines.append(f"    {line} | {shown}")
         lines.append(f"  next: {plain(problem.next_step)}")
         return "\n".join(lines)
 

@@ -80,6 +80,13 @@ class PhaseModel(Strict):
     )
 
 
+class BudgetModel(Strict):
+    """What all runs of a recipe together may cost in hosted models."""
+
+    usd: float | None = Field(None, gt=0, description="US dollars; every model needs a price then.")
+    tokens: int | None = Field(None, gt=0, description="Tokens read and written.")
+
+
 class RecipeModel(Strict):
     """A whole recipe."""
 
@@ -92,6 +99,9 @@ class RecipeModel(Strict):
     baselines: list[Baseline] = Field(default_factory=lambda: list(_BASELINES))
     phases: Annotated[list[PhaseModel], Field(min_length=1)]
     matrix: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(default_factory=dict)
+    budget: BudgetModel | None = Field(
+        None, description="Caps on what hosted models cost; null: none."
+    )
 
 
 TASK_KEYS = frozenset(TaskOptions.model_fields)

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from w2s_toolkit.calls import Calls
 from w2s_toolkit.contracts import EventSink
 from w2s_toolkit.data import Dataset, LabelSet, ModelRef
 from w2s_toolkit.errors import DataError, ModelError
@@ -35,6 +36,7 @@ class StageContext:
         on_event: receives progress and warnings as they happen.
         references: for evaluators.
         gold_data: the data whose gold the component may read; None when it may not.
+        calls: of hosted models; None: answers and costs are kept in this object alone.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class StageContext:
         on_event: EventSink = _nowhere,
         references: Mapping[str, LabelSet] | None = None,
         gold_data: Dataset | None = None,
+        calls: Calls | None = None,
     ) -> None:
         self.seed = seed
         self.stage = stage
@@ -60,6 +63,7 @@ class StageContext:
         self.scratch = scratch
         self.threads = threads
         self.references: Mapping[str, LabelSet] = dict(references or {})
+        self.calls = calls or Calls(stage=stage)
         self.counters: Counter[str] = Counter()
         self.warnings: list[dict[str, str]] = []
         self._models = dict(models or {})

@@ -11,10 +11,18 @@ from typing import Any
 
 import numpy as np
 
+from w2s_toolkit.calls import Calls, HostedModelConfig, Scrubber
 from w2s_toolkit.config import ModelConfig
 from w2s_toolkit.contracts import EventSink, StageJob, StageOutcome
 from w2s_toolkit.digest import Digests, hash_of
-from w2s_toolkit.errors import DataError, StageError, StoreError, W2SError, is_disk_full
+from w2s_toolkit.errors import (
+    BudgetError,
+    DataError,
+    StageError,
+    StoreError,
+    W2SError,
+    is_disk_full,
+)
 from w2s_toolkit.registry import Registry
 from w2s_toolkit.stages.context import StageContext
 from w2s_toolkit.stages.handlers import HANDLERS, Work
@@ -34,9 +42,12 @@ def run_job(
     call unless the process is killed.
     """
     workspace = store.workspace(job.key)
+    scrub = _scrubber(job, registry)
     try:
         started = time.perf_counter()
-        context = _context(job, registry, store, shared, on_event, workspace)
+        context = _context(
+            job, registry, store, shared, scrubbed(on_event, scrub), workspace, scrub
+        )
         work = _work(job, registry, store, context)
         _check_unchanged(job, registry, store)
         HANDLERS[job.kind](work)
@@ -56,17 +67,35 @@ def run_job(
         store.commit(job.key, workspace, manifest)
     except NotYet as wait:
         return StageOutcome(job.key, pending=tuple(stage.to_json() for stage in wait.stages))
+    except BudgetError as error:
+        return StageOutcome(job.key, scrub(str(error)), partial=True)
     except W2SError as error:
         called = registry.called(*job.component)
         if not error.where and job.component[1] and called not in error.what:
             error.where = called
             error.next_step = error.next_step or REPORT
-        return StageOutcome(job.key, str(error), traceback.format_exc())
+        return StageOutcome(job.key, scrub(str(error)), scrub(traceback.format_exc()))
     except (Exception, SystemExit) as error:
-        return StageOutcome(job.key, str(_explained(error, job, registry)), traceback.format_exc())
+        what = str(_explained(error, job, registry))
+        return StageOutcome(job.key, scrub(what), scrub(traceback.format_exc()))
     finally:
         store.discard(workspace)
     return StageOutcome(job.key)
+
+
+def scrubbed(on_event: EventSink, scrub: Scrubber) -> EventSink:
+    """Passes events on without secrets."""
+    if not scrub:
+        return on_event
+    return lambda event: on_event(scrub.value(event))
+
+
+def _scrubber(job: StageJob, registry: Registry) -> Scrubber:
+    """For the secrets of the models that the job is given."""
+    names: set[str] = set()
+    for model in job.models.values():
+        names.update(_model_config(registry, model).secret_names())
+    return Scrubber.of_environment(sorted(names))
 
 
 def _check_unchanged(job: StageJob, registry: Registry, store: Store) -> None:
@@ -86,6 +115,10 @@ def _check_unchanged(job: StageJob, registry: Registry, store: Store) -> None:
             raise _changed(", ".join(paths))
     for model in job.models.values():
         config = _model_config(registry, model)
+        if isinstance(config, HostedModelConfig):
+            config.prepare()
+            if model["fingerprint"] != config.fingerprint(digests):
+                raise _changed(config.called())
         folders = [str(u.value) for u in config.uses("path_or_id") if Path(str(u.value)).exists()]
         if folders and model["fingerprint"] != config.fingerprint(digests):
             raise _changed(", ".join(folders))
@@ -127,6 +160,7 @@ def _context(
     shared: SharedObjects,
     on_event: EventSink,
     workspace: Path,
+    scrub: Scrubber,
 ) -> StageContext:
     # Components draw from generators of their own; this only makes a careless one repeatable.
     random.seed(job.seed)
@@ -144,6 +178,7 @@ def _context(
         folder_of=lambda key: store.open(key).path,
         shared=shared,
         on_event=on_event,
+        calls=Calls.of_job(job.calls, store.root, job.label, scrub),
     )
 
 

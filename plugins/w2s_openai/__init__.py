@@ -1,0 +1,1 @@
+"""Hosted chat models behind any endpoint that speaks OpenAI's chat completions."""

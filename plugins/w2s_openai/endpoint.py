@@ -1,0 +1,182 @@
+"""One endpoint: its client, how many requests it is sent at a time, and when it is asked no more."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+import anyio
+import httpx2
+from openai import AsyncOpenAI
+
+from w2s_openai.failures import CallError
+from w2s_toolkit.calls import Scrubber
+from w2s_toolkit.calls.scrub import ScrubbedLogs
+from w2s_toolkit.contracts.chat import FailureCode
+
+START = 8
+"""Requests at a time to begin with."""
+
+LOST_IN_A_ROW = 5
+"""So many requests in a row with every attempt lost, and the endpoint counts as down."""
+
+PAUSE = 30.0
+"""Seconds for which nothing is sent to an endpoint that is down; then one request tries again."""
+
+LOGGERS = (
+    "openai", "openai._base_client", "openai._response", "openai._legacy_response",
+    "httpx2", "httpcore2", "httpcore2.connection", "httpcore2.http11", "httpcore2.proxy",
+)  # fmt: skip
+
+
+class Concurrency:
+    """How many requests may be under way: one more for each success, half as many after a 429.
+
+    The classic of congestion control: it doubles with every round until the first 429, and from then on
+    grows by one with every round. Requests that were sent before a cut tell nothing new about it.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._limit = float(min(START, most))
+        self._doubling = True
+        self._cut_at = 0.0
+
+    @property
+    def limit(self) -> int:
+        """Requests at a time now."""
+        return max(1, int(self._limit))
+
+    def succeeded(self) -> None:
+        """An answer came."""
+        self._limit = min(self._most, self._limit + (1.0 if self._doubling else 1.0 / self._limit))
+
+    def throttled(self, sent_at: float) -> None:
+        """Too many requests, said to one that was sent at this time (``time.monotonic``)."""
+        if sent_at >= self._cut_at:
+            self._limit = max(1.0, self._limit / 2)
+            self._doubling = False
+            self._cut_at = time.monotonic()
+
+
+class Breaker:
+    """Ends calls to an endpoint that takes no more of ours, at once; pauses those to one that is down."""
+
+    def __init__(self) -> None:
+        self._final: CallError | None = None
+        self._lost = 0
+        self._until = 0.0
+
+    def check(self) -> None:
+        """Let a request through.
+
+        Raises:
+            CallError: it would come to nothing.
+        """
+        if self._final is not None:
+            raise CallError(self._final.code, f"not asked any more: {self._final.reason}")
+        if self._lost >= LOST_IN_A_ROW:
+            if time.monotonic() < self._until:
+                raise CallError(
+                    "unreachable",
+                    f"not asked: {self._lost} requests in a row were lost with every attempt",
+                )
+            self._until = time.monotonic() + PAUSE  # this one tries; the others wait for it
+
+    def succeeded(self) -> None:
+        """An answer came: it is up."""
+        self._lost = 0
+
+    def gave_up(self, failure: CallError) -> None:
+        """A request ended without an answer."""
+        final: tuple[FailureCode, ...] = ("auth", "quota")
+        if failure.code in final:
+            self._final = self._final or failure
+        elif failure.code in ("unreachable", "malformed") and failure.retry:
+            self._lost += 1
+            self._until = time.monotonic() + PAUSE
+
+
+@dataclass
+class _Line:
+    """What belongs to one event loop."""
+
+    client: AsyncOpenAI
+    slots: anyio.CapacityLimiter
+    users: int = 0
+
+
+class Endpoint:
+    """Shared by the stages of a process; each event loop has a client of its own.
+
+    Args:
+        url: address up to ``/v1``.
+        key: sent with every request.
+        timeout: seconds for one attempt.
+        most: requests at a time.
+    """
+
+    def __init__(self, url: str, key: str, *, timeout: float, most: int, scrub: Scrubber) -> None:
+        self.timeout = timeout
+        self.breaker = Breaker()
+        self.concurrency = Concurrency(most)
+        self._url, self._key, self._most = url, key, most
+        self._lines: WeakKeyDictionary[asyncio.AbstractEventLoop, _Line] = WeakKeyDictionary()
+        if scrub:
+            quiet = ScrubbedLogs(scrub)
+            for name in LOGGERS:
+                logging.getLogger(name).addFilter(quiet)
+
+    def open(self) -> None:
+        """One more user in this event loop."""
+        self._line().users += 1
+
+    async def close(self) -> None:
+        """One user less; the last one takes the client along."""
+        line = self._lines.get(asyncio.get_running_loop())
+        if line is None:
+            return
+        line.users -= 1
+        if line.users <= 0:
+            del self._lines[asyncio.get_running_loop()]
+            await line.client.close()
+
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator[None]:
+        """Wait until one more request may be under way."""
+        slots = self._line().slots
+        async with slots:
+            try:
+                yield
+            finally:
+                slots.total_tokens = self.concurrency.limit
+
+    async def post(self, path: str, body: dict[str, object]) -> bytes:
+        """Send one request, once, and read the whole answer.
+
+        Raises:
+            openai.OpenAIError, httpx2.TransportError, TimeoutError: as the client says it.
+        """
+        async with asyncio.timeout(self.timeout):
+            response = await self._line().client.post(path, cast_to=httpx2.Response, body=body)
+            return response.content
+
+    async def get(self, path: str) -> bytes:
+        """As :meth:`post`, for a page that is only read."""
+        async with asyncio.timeout(self.timeout):
+            response = await self._line().client.get(path, cast_to=httpx2.Response)
+            return response.content
+
+    def _line(self) -> _Line:
+        loop = asyncio.get_running_loop()
+        if loop not in self._lines:
+            client = AsyncOpenAI(
+                api_key=self._key, base_url=self._url, max_retries=0, timeout=self.timeout
+            )
+            self._lines[loop] = _Line(client, anyio.CapacityLimiter(self.concurrency.limit))
+        return self._lines[loop]

@@ -1,0 +1,155 @@
+"""What went wrong with an attempt, whether another one makes sense, and whether it may have cost money."""
+
+from __future__ import annotations
+
+import datetime as dt
+import email.utils
+from collections.abc import Mapping
+from typing import Any
+
+import httpx2
+import openai
+
+from w2s_openai.replies import MalformedError
+from w2s_toolkit.contracts.chat import FailureCode
+
+EXHAUSTED = frozenset(
+    {
+        "insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "quota_exceeded",
+        "insufficient_credits", "insufficient_balance", "account_deactivated", "access_terminated",
+    }
+)  # fmt: skip
+"""What servers call it when nothing is left to spend, in ``code`` or ``type`` of an error."""
+
+MAYBE_PAID = frozenset({408, 504, 524})
+"""A gateway gave up waiting; the server behind it may have finished."""
+
+LONGEST_REASON = 300
+
+
+class CallError(Exception):
+    """One attempt without an answer.
+
+    Attributes:
+        code: see :class:`~w2s_toolkit.contracts.ChatFailure`.
+        retry: another attempt may help.
+        throttled: there were too many requests.
+        maybe_paid: whether it was paid for cannot be told.
+        after: seconds that the server asks to wait.
+        status: of HTTP; None where there was no answer.
+        named: the setting that the server complains about, as far as it says.
+    """
+
+    def __init__(
+        self,
+        code: FailureCode,
+        reason: str,
+        *,
+        retry: bool = False,
+        throttled: bool = False,
+        maybe_paid: bool = False,
+        after: float | None = None,
+        status: int | None = None,
+        named: str = "",
+    ) -> None:
+        super().__init__(reason)
+        self.code: FailureCode = code
+        self.reason = reason
+        self.retry, self.throttled, self.maybe_paid = retry, throttled, maybe_paid
+        self.after, self.status, self.named = after, status, named
+
+
+def failed(error: Exception, timeout: float) -> CallError:
+    """An error of the client, classified.
+
+    Args:
+        timeout: seconds that the attempt was given, for the message.
+    """
+    if isinstance(error, MalformedError):
+        what = f"answered with status 200, but {error}"
+        return CallError("malformed", what, retry=True, maybe_paid=True, status=200)
+    if isinstance(error, TimeoutError | openai.APITimeoutError):
+        unsent = isinstance(error.__cause__, httpx2.ConnectTimeout | httpx2.PoolTimeout)
+        what = f"no answer within {timeout:g} s"
+        return CallError("unreachable", what, retry=True, maybe_paid=not unsent)
+    if isinstance(error, openai.APIStatusError):
+        return _refused(error)
+    if isinstance(error, openai.APIConnectionError | httpx2.TransportError):
+        cause = error.__cause__ or error
+        what = f"the connection failed: {type(cause).__name__}: {_line(str(cause))}"
+        unsent = isinstance(cause, httpx2.ConnectError | httpx2.UnsupportedProtocol)
+        return CallError("unreachable", what, retry=True, maybe_paid=not unsent)
+    what = f"{type(error).__name__}: {_line(str(error))}"
+    return CallError("malformed", what, retry=True, maybe_paid=True)
+
+
+def _refused(error: openai.APIStatusError) -> CallError:
+    """An error status: which may be tried again, and which ends all calls to the endpoint."""
+    status, details = error.status_code, _details(error.body)
+    words = {str(details.get(name) or "") for name in ("code", "type")}
+    what = f"status {status}: {_line(_message(details, error))}"
+    named = str(details.get("param") or "")
+    if status == 402 or (status in (403, 429) and words & EXHAUSTED):
+        return CallError("quota", what, status=status)
+    if status in (401, 403):
+        return CallError("auth", what, status=status)
+    if status == 429:
+        after = retry_after(error.response.headers)
+        return CallError(
+            "unreachable", what, retry=True, throttled=True, after=after, status=status
+        )
+    if status in (408, 409) or status >= 500:
+        after, maybe = retry_after(error.response.headers), status in MAYBE_PAID
+        return CallError(
+            "unreachable",
+            what,
+            retry=True,
+            maybe_paid=maybe,
+            after=after,
+            status=status,
+            named=named,
+        )
+    return CallError("rejected", what, status=status, named=named)
+
+
+def _details(body: object) -> Mapping[str, Any]:
+    """The error object of a body, in the spellings that are in use."""
+    if isinstance(body, list) and body:
+        body = body[0]
+    if isinstance(body, Mapping):
+        inner = body.get("error", body)
+        return inner if isinstance(inner, Mapping) else {"message": inner}
+    return {"message": body or ""}
+
+
+def _message(details: Mapping[str, Any], error: openai.APIStatusError) -> str:
+    said = details.get("message") or details.get("detail")
+    return str(said) if said else error.message
+
+
+def _line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST_REASON else f"{line[: LONGEST_REASON - 1]}…"
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that a server asks to wait; None where it does not, or where it cannot be read."""
+    try:
+        if "retry-after-ms" in headers:
+            return _sane(float(headers["retry-after-ms"]) / 1000)
+        text = headers.get("retry-after", "")
+        return _sane(float(text)) if text else None
+    except ValueError:
+        pass
+    try:
+        then = email.utils.parsedate_to_datetime(headers.get("retry-after", ""))
+        then = then if then.tzinfo else then.replace(tzinfo=dt.UTC)
+        return _sane((then - dt.datetime.now(dt.UTC)).total_seconds())
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _sane(seconds: float) -> float | None:
+    if seconds != seconds or seconds == float("inf"):
+        return None
+    return max(0.0, seconds)

@@ -1,0 +1,132 @@
+"""What a server answered, checked before anything believes it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from w2s_toolkit.contracts import ChatUsage
+
+
+class MalformedError(Exception):
+    """An answer with status 200 that is no answer. ``usage`` if it says what it cost."""
+
+    def __init__(self, why: str, usage: ChatUsage | None = None) -> None:
+        super().__init__(why)
+        self.usage = usage
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One completion.
+
+    Attributes:
+        text: what the model wrote.
+        finish: the server's word for why it ended: ``stop``, ``length``, ``content_filter`` …
+        usage: None where it does not tell.
+        says: the model's name as the server gives it.
+        top: alternatives for the first token with their log-probabilities, most probable first;
+            empty where none were listed.
+    """
+
+    text: str
+    finish: str
+    usage: ChatUsage | None
+    says: str
+    top: tuple[tuple[str, float], ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """For the call cache."""
+        usage = self.usage and [self.usage.prompt_tokens, self.usage.completion_tokens]
+        top = [list(pair) for pair in self.top]
+        return {
+            "text": self.text,
+            "finish": self.finish,
+            "usage": usage,
+            "says": self.says,
+            "top": top,
+        }
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Reply:
+        """What :meth:`to_json` gave.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is something else.
+        """
+        usage = None if raw["usage"] is None else ChatUsage(*map(int, raw["usage"]))
+        top = tuple((str(token), float(log_prob)) for token, log_prob in raw["top"])
+        return cls(str(raw["text"]), str(raw["finish"]), usage, str(raw["says"]), top)
+
+
+def read_reply(content: bytes) -> Reply:
+    """The completion in a body.
+
+    Raises:
+        MalformedError: it is no JSON object, has no choice, or a choice of another shape.
+    """
+    try:
+        raw = json.loads(content)
+    except (ValueError, RecursionError):
+        raise MalformedError("it is no JSON, but " + _kind(content)) from None
+    if not isinstance(raw, Mapping):
+        raise MalformedError("it is JSON, but no object")
+    usage = _usage(raw.get("usage"))
+    choices = raw.get("choices")
+    if not isinstance(choices, list) or not choices or not isinstance(choices[0], Mapping):
+        raise MalformedError("it holds no choices", usage)
+    message = choices[0].get("message")
+    if not isinstance(message, Mapping):
+        raise MalformedError("its choice holds no message", usage)
+    refusal = message.get("refusal")
+    finish = choices[0].get("finish_reason")
+    return Reply(
+        text=_text(message.get("content"), usage),
+        finish="content_filter" if isinstance(refusal, str) and refusal else str(finish or "stop"),
+        usage=usage,
+        says=str(raw.get("model") or "")[:200],
+        top=_top(choices[0].get("logprobs")),
+    )
+
+
+def _kind(content: bytes) -> str:
+    start = content.lstrip()[:200].lower()
+    if not start:
+        return "empty"
+    return "a page of HTML" if start.startswith((b"<!doctype", b"<html")) else "something else"
+
+
+def _text(content: Any, usage: ChatUsage | None) -> str:
+    if content is None:
+        return ""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):  # parts, of which those with text count
+        parts = [p.get("text") for p in content if isinstance(p, Mapping)]
+        return "".join(p for p in parts if isinstance(p, str))
+    raise MalformedError("its message holds no text", usage)
+
+
+def _usage(raw: Any) -> ChatUsage | None:
+    if not isinstance(raw, Mapping):
+        return None
+    numbers = (raw.get("prompt_tokens"), raw.get("completion_tokens", 0))
+    if not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in numbers):
+        return None
+    return ChatUsage(*map(int, numbers))
+
+
+def _top(logprobs: Any) -> tuple[tuple[str, float], ...]:
+    """The alternatives for the first token; empty for anything that is not as it should be."""
+    try:
+        listed = logprobs["content"][0]["top_logprobs"]
+        found = [(str(item["token"]), float(item["logprob"])) for item in listed]
+    except (KeyError, IndexError, TypeError, ValueError):
+        return ()
+    sound = [(token, value) for token, value in found if value <= 1e-6 and not math.isnan(value)]
+    # Some servers write minus infinity as a large negative number, others as -Infinity.
+    finite = [(token, max(value, -9999.0)) for token, value in sound]
+    return tuple(sorted(finite, key=lambda pair: -pair[1]))
