@@ -67,9 +67,6 @@ if __name__ == "__main__":
     for one in MODELS.values():
         one.language_model(tiny_context(place / "loading", shared=SHARED))
     whole, total = child(place / "whole")
-    ends = [child(place / "killed", total // 4, torn=True), child(place / "killed", total // 3)]
-    print(
-        json.dumps(
-            {"whole": whole, "total": total, "killed": ends, "rest": child(place / "killed")}
-        )
-    )
+    dead = child(place / "killed", total // 3, torn=True)
+    rest = child(place / "killed")
+    print(json.dumps({"whole": whole, "total": total, "killed": dead, "rest": rest}))
