@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from w2s_toolkit.hookspecs import Component, hookimpl
+
+if TYPE_CHECKING:
+    import click
 
 
 @hookimpl
@@ -71,3 +75,23 @@ def w2s_supervisors() -> Iterable[Component]:
         needs=("generate",),
         uses_gold=("train_on",),
     )
+
+
+@hookimpl
+def w2s_evaluators() -> Iterable[Component]:
+    """What verdicts and transcripts tell."""
+    yield Component(
+        "oversight",
+        "w2s_oversight.measures:OversightMetrics",
+        "w2s_oversight.config:OversightMetricsConfig",
+        "1",
+        "Both orders, flips, sides, quotes and tokens of verdicts and transcripts.",
+    )
+
+
+@hookimpl
+def w2s_commands() -> Iterable[click.Command]:
+    """``w2s transcripts`` and ``w2s oversight``."""
+    from w2s_oversight.cli import oversight, transcripts
+
+    return (transcripts, oversight)
