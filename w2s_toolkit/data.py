@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from itertools import islice
@@ -253,11 +253,16 @@ class Dataset:
             h.update("".join(map(encode, pairs)).encode("utf-8", "surrogatepass"))
         return h.hexdigest()
 
-    def blind(self) -> Dataset:
-        """The same rows without any gold, in answers and in ``meta``."""
+    def blind(self, keep: Collection[str] = ()) -> Dataset:
+        """The same rows without any gold, in answers and in ``meta``, of which only ``keep`` is left."""
         n = len(self)
         nothing = {"gold": pa.nulls(n, pa.int64()), "gold_text": pa.nulls(n, pa.string())}
-        columns = self._columns.replaced({**nothing, "meta": pa.repeat(arrow.scalar("{}"), n)})
+        meta = pa.repeat(arrow.scalar("{}"), n)
+        if keep:
+            held = [json.loads(text or "{}") for text in self._columns["meta"].to_pylist()]
+            kept = [{k: v for k, v in one.items() if k in keep} for one in held]
+            meta = pa.array([json.dumps(one, sort_keys=True) for one in kept], pa.string())
+        columns = self._columns.replaced({**nothing, "meta": meta})
         return Dataset._of(columns, self.info, self.name)
 
     def with_gold_texts(self, texts: Sequence[str]) -> Dataset:

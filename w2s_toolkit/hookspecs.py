@@ -46,6 +46,8 @@ class Component(NamedTuple):
             given is blind.
         requires: import names that must be installed for ``target`` to be imported.
         extra: the extra of ``w2s-toolkit`` (or a full requirement) that brings ``requires``.
+        reads_meta: config fields of an oversight protocol that name an entry of each row's ``meta``,
+            such as a passage; it sees these entries and no others.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Component(NamedTuple):
     uses_gold: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
     extra: str = ""
+    reads_meta: tuple[str, ...] = ()
 
 
 class RecipeFile(NamedTuple):

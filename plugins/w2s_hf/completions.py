@@ -22,6 +22,7 @@ from w2s_hf.zero_shot import render
 from w2s_toolkit.contracts import Context
 from w2s_toolkit.data import Dataset
 from w2s_toolkit.errors import DataError, ModelError
+from w2s_toolkit.evidence import evidence_text
 
 IGNORED = -100
 """Label of tokens that are not to be learnt, by torch's convention."""
@@ -69,7 +70,12 @@ def require_generation(data: Dataset) -> None:
 def prompts_of(data: Dataset, template: str) -> list[str]:
     """What a model reads of each row before it answers."""
     return [
-        render(template, prompt=e.prompt, question=data.info.question, evidence=e.evidence or "")
+        render(
+            template,
+            prompt=e.prompt,
+            question=data.info.question,
+            evidence=evidence_text(e.evidence),
+        )
         for e in data
     ]
 

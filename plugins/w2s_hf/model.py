@@ -13,7 +13,7 @@ import torch
 from w2s_hf import hub
 from w2s_hf.config import HFModelConfig
 from w2s_hf.loading import DTYPES, load_body, load_config, load_language_model, load_tokenizer
-from w2s_toolkit.contracts import Context
+from w2s_toolkit.contracts import ChatModel, Context
 from w2s_toolkit.digest import Digests
 from w2s_toolkit.errors import ModelError
 
@@ -168,6 +168,12 @@ class HFModel:
 
         name = f"hf-lm:{self.fingerprint}:{self.dtype}:{self.attention}:{self.device}"
         return ctx.shared(name, build, nbytes=weight_bytes(self.folder), needs=[self.fingerprint])
+
+    def chat(self, ctx: Context) -> ChatModel:
+        """See :meth:`ChatModelSource.chat`."""
+        from w2s_hf.chat import HFChat
+
+        return HFChat(self, ctx)
 
 
 def files_digest(paths: Iterable[Path]) -> str:

@@ -18,6 +18,7 @@ from w2s_hf.quiet import quiet
 from w2s_toolkit.contracts import Context
 from w2s_toolkit.data import Dataset
 from w2s_toolkit.errors import ModelError
+from w2s_toolkit.evidence import evidence_text
 
 _CHECKED_TEXTS = 512
 
@@ -87,7 +88,8 @@ def texts_of(data: Dataset) -> list[str]:
 def _texts(batch: Dataset) -> Iterator[tuple[str, bool]]:
     """Each row's text, and whether evidence is part of it."""
     evidence = batch.column("evidence").to_pylist()
-    for before, prompt in zip(evidence, batch.prompts, strict=True):
+    for text, prompt in zip(evidence, batch.prompts, strict=True):
+        before = evidence_text(text)
         yield (f"{before}\n\n{prompt}", True) if before else (prompt, False)
 
 

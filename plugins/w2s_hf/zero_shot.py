@@ -12,6 +12,7 @@ from w2s_hf.predict import softmax
 from w2s_toolkit.contracts import Context
 from w2s_toolkit.data import Dataset, Example, FloatArray, LabelSet, ModelRef
 from w2s_toolkit.errors import DataError
+from w2s_toolkit.evidence import evidence_text
 
 NAME = "supervisors/zero_shot"
 VERSION = "1"
@@ -71,7 +72,7 @@ class ZeroShot:
             self.config.template,
             prompt=example.prompt,
             question=data.info.question,
-            evidence=example.evidence or "",
+            evidence=evidence_text(example.evidence),
         )
         return Question(text, example.choices)
 

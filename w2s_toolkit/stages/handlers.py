@@ -67,6 +67,12 @@ class Work:
         """Whether the component declares that it reads gold of the split in this field."""
         return self.component is not None and field in self.component.uses_gold
 
+    def meta_read(self) -> list[str]:
+        """Entries of ``meta`` that the component declares to read."""
+        fields = self.component.reads_meta if self.component else ()
+        values = [self.job.config.get(field) for field in fields]
+        return [str(value) for value in values if value]
+
     @property
     def out(self) -> Path:
         """Where the artefact is written."""
@@ -95,7 +101,8 @@ def run_split(work: Work) -> None:
 def run_assist(work: Work) -> None:
     """Let an oversight protocol add evidence; everything else of the rows stays as it is."""
     data = work.dataset("data")
-    assisted = _given(work.instance.assist(data.blind(), None, work.context), Dataset, "assist")
+    blind = data.blind(work.meta_read())
+    assisted = _given(work.instance.assist(blind, None, work.context), Dataset, "assist")
     if assisted.ids != data.ids:
         raise DataError(
             "the rows that assist() gave are not those it was given, in their order",

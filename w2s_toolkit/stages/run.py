@@ -171,7 +171,7 @@ def _context(
         key=job.key,
         out=workspace,
         scratch=store.scratch(job.key, job.threads)
-        if job.kind in ("fit", "member", "train")
+        if job.kind in ("fit", "member", "train", "assist", "label")
         else workspace,
         threads=job.threads,
         models={name: _model(registry, model) for name, model in job.models.items()},

@@ -1,0 +1,1 @@
+"""Scalable oversight: protocols that help a weak judge, the judge itself, transcripts and their measures."""

@@ -1,0 +1,135 @@
+"""Transcripts and verdicts of a run, joined row by row."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from w2s_oversight.records import (
+    TRANSCRIPTS,
+    VERDICTS,
+    Turn,
+    Verdict,
+    read_lines,
+    turn_of,
+    verdict_of,
+)
+from w2s_toolkit.data import Dataset, Example
+from w2s_toolkit.errors import UsageError
+from w2s_toolkit.loading import Run
+from w2s_toolkit.registry import suggestion
+from w2s_toolkit.stages.rows import DATA
+
+
+@dataclass(frozen=True)
+class Talked:
+    """One stage that left transcripts, and the labelling stage that judged by them, if there is one.
+
+    Attributes:
+        name: of the stage: phase, protocol and split.
+        protocol: component that talked; empty where the judge had no evidence.
+        turns: by row.
+        verdicts: by row.
+        data: rows with gold and evidence.
+    """
+
+    name: str
+    protocol: str
+    data: Path
+    turns: Mapping[str, list[Turn]] = field(default_factory=dict)
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+
+    def rows(self) -> list[Example]:
+        """The rows themselves."""
+        return list(Dataset.read(self.data / DATA))
+
+
+def talks_of(run: Run) -> list[Talked]:
+    """All stages of a run that hold transcripts or verdicts.
+
+    Raises:
+        UsageError: it holds none.
+    """
+    stages = json.loads((run.path / "plan.json").read_text(encoding="utf-8"))["stages"]
+    folders = {stage["key"]: run.path / "stages" / stage["id"] for stage in stages}
+    made = [stage for stage in stages if folders[stage["key"]].exists()]
+    judged: dict[str, list[Mapping[str, Any]]] = {}
+    for stage in made:
+        if (folders[stage["key"]] / VERDICTS).is_file():
+            judged.setdefault(stage["inputs"]["data"], []).append(stage)
+    found = list[Talked]()
+    for stage in made:
+        folder = folders[stage["key"]]
+        if not (folder / TRANSCRIPTS).is_file():
+            continue
+        head, lines = read_lines(folder / TRANSCRIPTS)
+        turns: dict[str, list[Turn]] = {}
+        for turn in map(turn_of, lines):
+            turns.setdefault(turn.example_id, []).append(turn)
+        for judge in judged.pop(stage["key"], [None]):
+            verdicts = _verdicts(folders[judge["key"]]) if judge else {}
+            found.append(Talked(stage["id"], head["protocol"], folder, turns, verdicts))
+    for key, several in judged.items():
+        for judge in several:
+            found.append(
+                Talked(judge["id"], "", folders[key], {}, _verdicts(folders[judge["key"]]))
+            )
+    if not found:
+        raise UsageError(
+            "the run has no transcripts",
+            where=str(run.path),
+            next_step="they are written by oversight protocols and by the supervisor judge",
+        )
+    return found
+
+
+def _verdicts(folder: Path) -> dict[str, Verdict]:
+    found = map(verdict_of, read_lines(folder / VERDICTS)[1])
+    return {verdict.example_id: verdict for verdict in found}
+
+
+def chosen(talks: list[Talked], part: str | None) -> list[Talked]:
+    """Those whose stage's name holds ``part``.
+
+    Raises:
+        UsageError: there is none.
+    """
+    found = [talk for talk in talks if part is None or part in talk.name]
+    if not found:
+        names = [talk.name for talk in talks]
+        raise UsageError(
+            f"no stage with transcripts is called {part!r}{suggestion(str(part), names)}",
+            next_step=f"there are: {', '.join(names)}",
+        )
+    return found
+
+
+def wanted(
+    talk: Talked,
+    row: Example,
+    only: str | None,
+    below: float | None,
+    above: float | None,
+) -> bool:
+    """Whether a row passes the filters: ``wrong``, ``right``, ``flipped``, ``unscored``, confidence."""
+    verdict = talk.verdicts.get(row.id)
+    if only or below is not None or above is not None:
+        if verdict is None:
+            return False
+        scored = verdict.status == "ok"
+        tests = {
+            "wrong": scored and verdict.label != row.gold,
+            "right": scored and verdict.label == row.gold,
+            "flipped": verdict.flipped,
+            "unscored": not scored,
+        }
+        sure = max(verdict.p, default=0.0)
+        return (
+            (only is None or tests[only])
+            and (below is None or (scored and sure < below))
+            and (above is None or (scored and sure >= above))
+        )
+    return True
