@@ -109,7 +109,8 @@ class EvaluatorConfig(ComponentConfig):
         subjects: the roles it measures, of ``weak_floor``, ``supervisor``, ``student``,
             ``strong_ceiling``.
         references: the roles it compares a subject with; it is given their predictions on the
-            same split, and does without one that the recipe does not have.
+            same split, and does without one that the recipe does not have. In repeated phases there
+            are also ``generation_0`` and ``previous``: the students that supervised first and last.
         pool_labels: whether it also measures the supervisor's labels on the pool, unless ``roles``
             leaves the supervisor out.
     """

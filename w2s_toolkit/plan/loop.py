@@ -170,8 +170,8 @@ class Loop:
             self._chain = (*self._chain, student)
             if "student" in accuracy and (not self._best or accuracy["student"] > self._best[1]):
                 self._best = (student, float(accuracy["student"]))
-        self._rejected = 0 if decision["promoted"] else self._rejected + 1
         if student:
+            self._rejected = 0 if decision["promoted"] else self._rejected + 1
             names = ("round", "promoted", "reason", "accuracy", "metrics")
             self._history.append({name: decision[name] for name in names})
             self._cell.plan.on_round({**self._history[-1], "phase": self._phase.name})
