@@ -134,7 +134,8 @@ class EvaluatorConfig(ComponentConfig):
         subjects: the roles it measures, of ``weak_floor``, ``supervisor``, ``student``,
             ``strong_ceiling``.
         references: the roles it compares a subject with; it is given their predictions on the
-            same split, and does without one that the recipe does not have.
+            same split, and does without one that the recipe does not have. In repeated phases there
+            are also ``generation_0`` and ``previous``: the students that supervised first and last.
         pool_labels: whether it also measures the supervisor's labels on the pool, unless ``roles``
             leaves the supervisor out.
     """
@@ -272,3 +273,31 @@ class StudentConfig(ComponentConfig):
         Methods that differ only in what this removes share one ceiling (Burns et al., section 3).
         """
         return self
+
+
+class AlignerConfig(SupervisorConfig):
+    """Config of a supervisor made of students that were trained earlier in the same recipe.
+
+    It trains no model. ``fit``, on ``train_on``, and ``label`` find what the students say on the
+    same rows in ``ctx.references``: ``generation_0``, ``generation_1`` … in the order in which they
+    were promoted, with ``generations: last`` the last of them alone.
+    """
+
+    model: ModelName = Field(
+        "@prev.student",
+        description="@prev.student, the student promoted last, or @phase.NAME.student.",
+    )
+    train_on: SplitName | None = Field(
+        "anchor", description="Split whose gold labels calibrate it; null: not calibrated."
+    )
+    generations: Literal["last", "all"] = Field(
+        "last", description="Ask the last student that was promoted, or all so far."
+    )
+
+
+class RefinerConfig(ComponentConfig):
+    """Config of a refiner that can be left out of single rounds."""
+
+    rounds: Annotated[tuple[int, ...] | None, NEUTRAL] = Field(
+        None, description="In a repeated phase: the rounds it is used in; null: all of them."
+    )

@@ -51,7 +51,7 @@ class Lines:
             self._finished(event)
         elif kind == "warning":
             self._say(f"  note ({event['stage']}): {event['message']}")
-        elif kind == "stage_waits":
+        elif kind in ("stage_waits", "decided"):
             self._total += event["added"]
         elif kind == "waiting":
             self._say(f"  {event['stage']}: waiting, {event['holder']} is making it")
@@ -135,8 +135,9 @@ class Bars:
             self._console.print(f"  waiting for {_escape(event['stage'])}: {holder} is making it")
         elif kind == "stage_waits":
             self._progress.remove_task(self._bars.pop(event["stage"]))
-            self._total += event["added"]
-            self._progress.update(self._run, total=self._total)
+            self._add(event["added"])
+        elif kind == "decided":
+            self._add(event["added"])
         elif kind == "stage_finished":
             self._finished(event)
 
@@ -145,6 +146,10 @@ class Bars:
         self._progress.stop()
         if self._cached:
             self._console.print(f"  [dim]{self._cached} cached[/]")
+
+    def _add(self, number: int) -> None:
+        self._total += number
+        self._progress.update(self._run, total=self._total)
 
     def _finished(self, event: Mapping[str, Any]) -> None:
         bar = self._bars.pop(event["stage"], None)

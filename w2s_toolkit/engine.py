@@ -20,6 +20,7 @@ from w2s_toolkit.contracts import Executor, StageJob, StageOutcome
 from w2s_toolkit.errors import StageError, StoreError
 from w2s_toolkit.plan.graph import Graph, Stage
 from w2s_toolkit.store import KeyLock, Store
+from w2s_toolkit.threads import HEAVY
 
 OnEvent = Callable[[Mapping[str, Any]], None]
 
@@ -283,18 +284,23 @@ class _Walk:
 
     def _done(self, stage: Stage) -> None:
         del self._todo[stage.key]
-        if stage.expand:
-            for new in stage.expand(self._store.open(stage.key).path):
-                added = self._graph.add(new, stage.cells)
-                if added is new:  # others are on the list already, or done
-                    new.threads = stage.threads
-                    self._todo[new.key] = new
-                    self._users.update(_needs(new))
+        if self._graph.is_pending(stage.key):
+            self._go_on(stage)
         self._users.subtract(_needs(stage))
         unused = [name for name in _needs(stage) if not self._users[name]]
         release = getattr(self._engine.executor, "release", None)
         if unused and release:
             release(unused)
+
+    def _go_on(self, decision: Stage) -> None:
+        """Add the stages that follow from a decision."""
+        new = self._graph.decide(decision.key, self._store.open(decision.key).path)
+        for stage in new:
+            # Those of the decision, fixed when the run was planned: what is cached must not matter.
+            stage.threads = decision.threads if stage.kind in HEAVY or stage.expand else 1
+            self._todo[stage.key] = stage
+            self._users.update(_needs(stage))
+        self._say({"event": "decided", **_describe(decision), "added": len(new)})
 
 
 def _needs(stage: Stage) -> set[str]:

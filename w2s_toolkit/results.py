@@ -7,22 +7,25 @@ same bytes on any run.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
 from w2s_toolkit import arrow
 from w2s_toolkit.data import Dataset, LabelSet
-from w2s_toolkit.plan.plan import Measured, Plan, Predicted
+from w2s_toolkit.plan.plan import Measured, Plan, Predicted, Round
 from w2s_toolkit.signatures import failure_signatures
 from w2s_toolkit.stages.handlers import LABELS, METRICS
+from w2s_toolkit.stages.loop import DECISION
 from w2s_toolkit.stages.rows import DATA, read_info
 from w2s_toolkit.store import Store
 
 SCHEMA = 1
+
+T = TypeVar("T", Measured, Predicted, Round)
 
 
 def collect(plan: Plan, store: Store, partial: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -38,10 +41,11 @@ def collect(plan: Plan, store: Store, partial: Mapping[str, str] | None = None) 
     aggregated = _groups_with_aggregates(plan)
     keys = {m.key for m in (*plan.measured, *plan.aggregated)}
     found = {k: json.loads((store.open(k).path / METRICS).read_text()) for k in sorted(keys)}
-    rows, tables = _read(plan, found, plan.measured, per_seed=True)
-    summary, summary_tables = _read(plan, found, plan.aggregated, per_seed=False)
+    measured, joined = _ordered(plan.measured), _ordered(plan.aggregated)
+    rows, tables = _read(plan, found, measured, per_seed=True)
+    summary, summary_tables = _read(plan, found, joined, per_seed=False)
     # A result of one seed is its own summary.
-    alone = [m for m in plan.measured if _group(plan, m.cell) not in aggregated]
+    alone = [m for m in measured if _group(plan, m.cell) not in aggregated]
     if partial:  # the others would have been joined over seeds
         alone = [m for m in alone if len(_seeds(plan, m.cell)) == 1]
     single, single_tables = _read(plan, found, alone, per_seed=False)
@@ -62,6 +66,8 @@ def collect(plan: Plan, store: Store, partial: Mapping[str, str] | None = None) 
             {"stage": stage, "code": "budget", "message": said.splitlines()[0]}
             for stage, said in partial.items()
         ]
+    if plan.rounds:
+        results["rounds"] = _rounds(plan, store)
     results["signatures"] = failure_signatures(results)
     return results
 
@@ -72,12 +78,31 @@ def _as_far_as_made(plan: Plan, store: Store) -> Plan:
         plan,
         measured=[m for m in plan.measured if store.has(m.key)],
         aggregated=[m for m in plan.aggregated if store.has(m.key)],
+        rounds=[r for r in plan.rounds if store.has(r.key)],
         predicted=[p for p in plan.predicted if all(map(store.has, (p.key, p.data, p.weak)))],
         splits={
             cell: {n: key for n, key in splits.items() if store.has(key)}
             for cell, splits in plan.splits.items()
         },
     )
+def _ordered(items: Iterable[T]) -> list[T]:
+    """In the order of the recipe: rounds are planned as they come, several cells at a time."""
+    return sorted(items, key=lambda item: item.order)
+
+
+def _rounds(plan: Plan, store: Store) -> list[dict[str, Any]]:
+    """What was decided in each round of each repeated phase; round 0 tests the first supervisor."""
+    out = []
+    for item in _ordered(plan.rounds):
+        decision = json.loads((store.open(item.key).path / DECISION).read_text())
+        head = {"cell": item.cell, "seed": plan.recipe.cells[item.cell].seed, "phase": item.phase}
+        row = {**head, "supervisor": item.supervisor, "student": item.student, **decision}
+        out.append(row)
+    for row, following in zip(out, [*out[1:], None], strict=True):
+        place = (row["cell"], row["phase"])
+        if following is None or (following["cell"], following["phase"]) != place:
+            row["stop"] = plan.endings[place]
+    return out
 
 
 def dump(results: Mapping[str, Any]) -> str:
@@ -97,7 +122,7 @@ def write_predictions(
     if partial:
         plan = _as_far_as_made(plan, store)
     index = []
-    for row in plan.predicted:
+    for row in _ordered(plan.predicted):
         cell = plan.recipe.cells[row.cell]
         parts = [cell_folder(plan.axes, row.cell), row.phase, f"{row.role}-{row.split}.parquet"]
         path = folder.joinpath(*(p for p in parts if p))
@@ -221,7 +246,9 @@ def _warnings(plan: Plan, store: Store) -> list[dict[str, Any]]:
 
 
 def _manifests(plan: Plan, store: Store, field: str) -> Iterator[tuple[Any, Any]]:
-    for stage in plan.graph:
+    """Of the stages as planned, then of those that were added since, in the order of their ids."""
+    added = sorted(plan.graph.followed, key=lambda stage: (stage.id, stage.key))
+    for stage in (*plan.graph.planned, *added):
         found = store.get(stage.key, verify=False)
         if found:
             yield stage, found.manifest.get(field) or {}

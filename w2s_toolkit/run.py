@@ -19,7 +19,7 @@ from w2s_toolkit.digest import hash_of
 from w2s_toolkit.display import Display, make_display
 from w2s_toolkit.engine import Engine
 from w2s_toolkit.errors import OutputError, StoreError, UsageError, W2SError
-from w2s_toolkit.plan.export import key_facts, plan_json, plan_recipe
+from w2s_toolkit.plan.export import ask_plugins, key_facts, plan_json, plan_recipe
 from w2s_toolkit.plan.graph import Graph
 from w2s_toolkit.plan.plan import Plan
 from w2s_toolkit.recipe.load import Recipe
@@ -114,7 +114,14 @@ def run_recipe(
     display = make_display(len(plan.graph), quiet=quiet)
     run = _Run(registry, folder, display, recipe, len(plan.graph))
     calls = job_facts(recipe, registry, folder.path.name)
-    engine = Engine(place, runner, threads, run.on_event, jobs, calls)
+    plan.should_stop, plan.on_round = ask_plugins(registry), run.on_round
+
+    def on_event(event: Mapping[str, Any]) -> None:
+        run.on_event(event)
+        if event["event"] == "decided":  # cleaning the store keeps what a plan.json lists
+            folder.write_json("plan.json", plan_json(plan, **key_facts(plan)))
+
+    engine = Engine(place, runner, threads, on_event, jobs, calls)
     _describe_run(folder, recipe, plan, registry)
     folder.write_json("schedule.json", {"executor": name, "threads": threads, "jobs": jobs})
     if calls:
@@ -142,6 +149,8 @@ def run_recipe(
         display.close()
         runner.close()
         try:
+            if plan.graph.settle(plan.axes):
+                folder.write_json("plan.json", plan_json(plan, **key_facts(plan)))
             made = stage_objects(plan.graph, place)
             folder.link_stages({name: item.path for name, item in made.items()})
             hosted = spent_json(place.root, calls, folder.path.name) if calls else None
@@ -218,6 +227,12 @@ class _Run:
             if event["status"] == "ran":
                 self._seconds[event["stage"]] = event["seconds"]
 
+    def on_round(self, round: Mapping[str, Any]) -> None:
+        """A round of a repeated phase was decided."""
+        index = {**round, "index": round["round"]}
+        self._folder.event({"event": "round_finished", **index})
+        self._observe("w2s_round_finished", run=self._info, round=index)
+
     def finished(
         self, status: str, results: Mapping[str, Any] | None, usage: Any, hosted: Any = None
     ) -> None:
@@ -284,12 +299,16 @@ def resolved_yaml(recipe: Recipe) -> str:
         "phases": [
             {
                 "name": p.name,
-                "pool": p.model.pool,
+                "pool": p.model.pool
+                if isinstance(p.model.pool, str)
+                else p.model.pool.model_dump(),
+                **({"repeat": p.model.repeat.model_dump()} if p.model.repeat else {}),
                 "supervisors": [_block(u) for u in p.supervisors],
                 "oversight": [_block(u) for u in p.oversight],
                 **({"ensemble": _block(p.ensemble)} if p.ensemble else {}),
                 "refine": [_block(u) for u in p.refine],
                 "student": _block(p.student) if p.student else None,
+                **({"ladder": [_block(u) for u in p.ladder]} if p.ladder else {}),
                 "evaluate": [_block(u) for u in p.evaluate],
                 "allow_overlap": p.model.allow_overlap,
             }
@@ -316,6 +335,7 @@ def _write_results(
     from w2s_toolkit.report.html import write_report
     from w2s_toolkit.results import collect, dump, write_predictions
 
+    plan.graph.settle(plan.axes)
     results = collect(plan, store, partial)
     with folder.explained():
         index = write_predictions(plan, store, folder.path / "predictions", partial=bool(partial))

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from w2s_toolkit.errors import UsageError
-from w2s_toolkit.plan.graph import Graph
+from w2s_toolkit.plan.graph import Graph, Stage
 
 HEAVY = frozenset(
     {
@@ -86,7 +86,7 @@ def assign_threads(graph: Graph, threads: int, jobs: int) -> None:
     beside = _beside(graph)
     for stage in graph:
         sharers = min(jobs, stage.width + beside.get(stage.key, 0))
-        stage.threads = max(1, threads // sharers) if stage.kind in HEAVY else 1
+        stage.threads = max(1, threads // sharers) if _is_heavy(stage) else 1
 
 
 def check_jobs(jobs: int, threads: int) -> None:
@@ -117,6 +117,11 @@ def _width(graph: Graph) -> int:
     return max((s.width + beside[s.key] for s in graph if s.key in beside), default=1)
 
 
+def _is_heavy(stage: Stage) -> bool:
+    """A decision stands for the stages that follow from it, which take over its threads."""
+    return stage.kind in HEAVY or stage.expand is not None
+
+
 def _beside(graph: Graph) -> dict[str, int]:
     """For each heavy stage, how many others are neither before nor after it."""
     stages = list(graph)
@@ -127,7 +132,7 @@ def _beside(graph: Graph) -> dict[str, int]:
         for key in stage.inputs.values():
             mask |= bit.get(key, 0) | before.get(key, 0)
         before[stage.key] = mask
-    heavy = [s for s in stages if s.kind in HEAVY]
+    heavy = [s for s in stages if _is_heavy(s)]
     after = dict.fromkeys(bit, 0)
     for stage in heavy:
         for other in heavy:

@@ -69,3 +69,15 @@ class CalibrationConfig(BootstrapConfig):
     binning: Literal["equal_width", "equal_mass"] = Field(
         "equal_width", description="Bins of equal width in confidence, or with equally many rows."
     )
+
+
+class DriftConfig(BootstrapConfig):
+    """``use: drift``."""
+
+    subjects: ClassVar[tuple[str, ...]] = ("student",)
+    references: ClassVar[tuple[str, ...]] = ("generation_0", "previous", "supervisor")
+
+    confident: float = Field(
+        0.8, ge=0, le=1, description="Least probability with which the first student was sure."
+    )
+    bins: int = Field(15, ge=1, le=1000, description="Number of confidence bins of ece.")

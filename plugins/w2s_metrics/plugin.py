@@ -46,6 +46,12 @@ _EVALUATORS = (
         "CalibrationConfig",
         "Calibration error, Brier score, log-loss and reliability bins.",
     ),
+    (
+        "drift",
+        "drift:Drift",
+        "DriftConfig",
+        "What a chain of students keeps, and how it changes from round to round.",
+    ),
 )
 
 

@@ -43,6 +43,16 @@ class TestAgreement(EvaluatorContract):
     bounds = dict.fromkeys(("agreement", "agreement_weak_right", "agreement_weak_wrong"), SHARE)
 
 
+class TestDrift(EvaluatorContract):
+    use = "drift"
+    config = {"replicates": 400}
+    bounds = {
+        **dict.fromkeys(("kept", "flips", "prior_shift", "ece"), SHARE),
+        "over_supervisor": (-1.0, 1.0),
+    }
+    bad_configs = [TOO_FEW, {"confident": 2.0}]
+
+
 class TestCalibration(EvaluatorContract):
     use = "calibration"
     bounds = {"ece": SHARE, "brier": (0.0, 2.0), "nll": (0.0, None)}

@@ -34,6 +34,12 @@ class TestToyStudent(StudentContract):
     fixed = {"fail": "it makes the component fail"}
 
 
+class TestToyLinear(StudentContract):
+    use = "toy_linear"
+    config = {"model": "strong"}
+    models = {"strong": {"use": "toy"}}
+
+
 class TestToyHint(OversightContract):
     use = "toy_hint"
 

@@ -39,6 +39,7 @@ def components(phase: Phase) -> tuple[Use, ...]:
         *((phase.ensemble,) if phase.ensemble else ()),
         *phase.refine,
         *((phase.student,) if phase.student else ()),
+        *phase.ladder,
         *phase.evaluate,
     )
 

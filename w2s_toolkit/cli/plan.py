@@ -75,7 +75,7 @@ def explain(
 
 
 def _plan(recipe: str, overrides: tuple[str, ...], store: Path) -> tuple[Plan, Store]:
-    from w2s_toolkit.plan.export import plan_recipe
+    from w2s_toolkit.plan.export import ask_plugins, follow_decisions, plan_recipe
     from w2s_toolkit.recipe.load import find_recipe, load_recipe
     from w2s_toolkit.registry import Registry
     from w2s_toolkit.store import Store
@@ -84,7 +84,10 @@ def _plan(recipe: str, overrides: tuple[str, ...], store: Path) -> tuple[Plan, S
     registry.check_hook_names()
     place = Store(store)
     loaded = load_recipe(find_recipe(recipe, registry), registry, overrides)
-    return plan_recipe(loaded, place), place
+    made = plan_recipe(loaded, place)
+    made.should_stop = ask_plugins(registry)
+    follow_decisions(made, place)
+    return made, place
 
 
 def _remarks(plan: Plan) -> list[str]:
@@ -112,8 +115,12 @@ def _print_tree(plan: Plan, status: dict[str, str], why: dict[str, str], full: b
         elif "[" in stages[0].id:
             leaf += "[" + stages[0].id.partition("[")[2]
         left = f"{'  ' * len(folders)}{leaf}"
-        click.echo(f"{left:<40} {_state(stages[0], status, why)}")
-    click.echo(f"{len(status)} stages: {cached} cached, {len(status) - cached} to run")
+        pending = any(plan.graph.is_pending(stage.key) for stage in stages)
+        click.echo(f"{left:<40} {_state(stages[0], status, why, pending=pending)}")
+    undecided = len(plan.graph.pending)
+    plural = "s" * (undecided != 1)
+    more = f", {undecided} decision{plural} pending: more will follow" if undecided else ""
+    click.echo(f"{len(status)} stages: {cached} cached, {len(status) - cached} to run{more}")
 
 
 def _lines(
@@ -132,11 +139,11 @@ def _lines(
     return lines
 
 
-def _state(stage: Stage, status: dict[str, str], why: dict[str, str]) -> str:
+def _state(stage: Stage, status: dict[str, str], why: dict[str, str], *, pending: bool) -> str:
     if status[stage.key] == "cached":
         return click.style("cached", fg="green")
-    pending = "  (more stages follow from what it decides)" if stage.expand else ""
-    return f"{click.style('to run', fg='yellow')}  {why[stage.key]}{pending}"
+    more = "  (more stages follow from what it decides)" if pending else ""
+    return f"{click.style('to run', fg='yellow')}  {why[stage.key]}{more}"
 
 
 def _tree_order(plan: Plan) -> Callable[[Stage], tuple[int, ...]]:

@@ -21,6 +21,7 @@ _KIND_OF = {
     "oversight": "oversight",
     "refine": "refiners",
     "student": "students",
+    "ladder": "students",
     "evaluate": "evaluators",
 }
 _SAYS_NOTHING = ("name", "description", "schema")

@@ -27,10 +27,12 @@ class Stage:
         config, models, inputs, args, seed: see :class:`~w2s_toolkit.contracts.StageJob`.
         threads: CPU threads, see :mod:`w2s_toolkit.threads`; not in the key.
         cells: indices of the matrix cells that need it.
+        late: whether it followed from a decision.
         width: how many stages of its own it may ask for at a time; see
             :mod:`w2s_toolkit.stages.members`.
         expand: for a decision stage: makes the stages that depend on what it decided, from the
-            folder of its artefact. They are added to the graph when it is done.
+            folder of its artefact. They are added to the graph when it is done, see
+            :meth:`Graph.decide`.
     """
 
     parts: Mapping[str, Any]
@@ -46,6 +48,7 @@ class Stage:
     threads: int = 1
     width: int = 1
     cells: set[int] = field(default_factory=set)
+    late: bool = False
     expand: Callable[[Path], list[Stage]] | None = None
     key: str = ""
     id: str = ""
@@ -66,17 +69,63 @@ class Stage:
         return cls(**{**values, "component": tuple(values["component"])})
 
 
+Expand = Callable[[Path], list[Stage]]
+
+
 class Graph:
     """Stages by key, in an order in which each follows its inputs."""
 
     def __init__(self) -> None:
         self.stages: dict[str, Stage] = {}
+        self._planned = 0
+        self._waiting: dict[str, list[tuple[Expand, set[int]]]] = {}
+        self._decided: dict[str, Path] = {}
 
     def add(self, stage: Stage, cells: set[int]) -> Stage:
-        """Add a stage, or share the one with its key; returns the one in the graph."""
+        """Add a stage, or share the one with its key; returns the one in the graph.
+
+        Cells that share a decision stage each have stages of their own that follow from it.
+        """
         present = self.stages.setdefault(stage.key, stage)
         present.cells |= cells
+        if stage.expand and stage.key in self._decided:
+            self._follow(stage.expand, self._decided[stage.key], cells)
+        elif stage.expand:
+            self._waiting.setdefault(stage.key, []).append((stage.expand, set(cells)))
         return present
+
+    def decide(self, key: str, folder: Path) -> list[Stage]:
+        """Add what follows from a decision, once; returns the stages that are new."""
+        if key not in self._waiting:
+            return []
+        known = set(self.stages)
+        self._decided[key] = folder
+        for expand, cells in self._waiting.pop(key):
+            self._follow(expand, folder, cells)
+        return [stage for k, stage in self.stages.items() if k not in known]
+
+    def _follow(self, expand: Expand, folder: Path, cells: set[int]) -> None:
+        for stage in expand(folder):
+            self.add(stage, cells)
+
+    def is_pending(self, key: str) -> bool:
+        """Whether more stages follow from a decision that was not taken yet."""
+        return key in self._waiting
+
+    @property
+    def pending(self) -> list[Stage]:
+        """Decision stages that more stages follow from."""
+        return [self.stages[key] for key in self._waiting]
+
+    @property
+    def planned(self) -> list[Stage]:
+        """The stages that were there when the graph was planned."""
+        return list(self.stages.values())[: self._planned]
+
+    @property
+    def followed(self) -> list[Stage]:
+        """The stages that were added since, in the order in which they came."""
+        return list(self.stages.values())[self._planned :]
 
     def __iter__(self) -> Iterator[Stage]:
         return iter(list(self.stages.values()))
@@ -88,7 +137,11 @@ class Graph:
         return self.stages[key]
 
     def name_stages(self, axes: list[Mapping[str, Any]]) -> None:
-        """Give stages that share a name ids with the axes on which they differ."""
+        """Give stages that share a name ids with the axes on which they differ.
+
+        Ends planning: stages that are added later count as having followed from decisions.
+        """
+        self._planned = len(self.stages)
         by_name: dict[str, list[Stage]] = {}
         for stage in self.stages.values():
             by_name.setdefault(stage.name, []).append(stage)
@@ -96,6 +149,20 @@ class Graph:
             for stage in stages:
                 stage.id = name if len(stages) == 1 else f"{name}[{_label(stage, axes)}]"
             _number_repeats(stages)
+
+    def settle(self, axes: list[Mapping[str, Any]]) -> bool:
+        """Name what followed from decisions anew, whichever of several cells came first.
+
+        Returns whether anything followed.
+        """
+        late: dict[str, list[Stage]] = {}
+        for stage in sorted(self.followed, key=lambda stage: stage.key):
+            if stage.late:
+                stage.id = stage.name + label_of(stage, axes)
+                late.setdefault(stage.name, []).append(stage)
+        for stages in late.values():
+            _number_repeats(stages)
+        return bool(late)
 
     def find(self, text: str) -> list[Stage]:
         """Stages whose id, name, key prefix or part of the id is ``text``; the closest match only."""
@@ -110,6 +177,11 @@ class Graph:
             if found:
                 return found
         return []
+
+
+def label_of(stage: Stage, axes: list[Mapping[str, Any]]) -> str:
+    """What an id adds to the name of a stage that followed from a decision."""
+    return f"[{_label(stage, axes)}]" if len(axes) > 1 else ""
 
 
 def _label(stage: Stage, axes: list[Mapping[str, Any]]) -> str:

@@ -1,101 +1,197 @@
-"""The stages of one phase: evidence, supervision, labels, student, ceiling, evaluation."""
+"""The stages of one phase, or of one round of it: evidence, supervision, labels, student, ceiling."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from w2s_toolkit.config import EnsemblerConfig, EvaluatorConfig, StudentConfig, SupervisorConfig
+from w2s_toolkit.config import AlignerConfig, EnsemblerConfig, StudentConfig, SupervisorConfig
 from w2s_toolkit.plan.graph import Stage
-from w2s_toolkit.plan.plan import CEILING, FLOOR, STUDENT, SUPERVISOR, Measured, Predicted
+from w2s_toolkit.plan.measuring import Measuring
+from w2s_toolkit.plan.plan import CEILING, FLOOR, STUDENT, SUPERVISOR
 from w2s_toolkit.recipe.load import Phase, Use
+from w2s_toolkit.recipe.references import NEXT
 
 if TYPE_CHECKING:
     from w2s_toolkit.plan.planner import PlannedCell
 
 
-class PlannedPhase:
-    """Stages of one phase: evidence, supervision, labels, student, ceiling, evaluation."""
+@dataclass(frozen=True)
+class Setting:
+    """What tells a round of a repeated phase from a phase that runs once.
 
-    def __init__(self, owner: PlannedCell, phase: Phase) -> None:
-        self._cell, self._phase = owner, phase
+    Attributes:
+        index: place of the phase in the recipe.
+        name: of the phase, with the round: ``recursive/2``.
+        pool: split that is labelled.
+        student: what learns.
+        round: from 1; 0 outside of repeated phases.
+        chain: students that supervise, those promoted earlier first.
+        fit_on, measure_on: which part of a split components are fitted on and measured on, where
+            these are not the whole split.
+    """
+
+    index: int
+    name: str
+    pool: str
+    student: Use | None
+    round: int = 0
+    chain: tuple[Trained, ...] = ()
+    fit_on: Mapping[str, str] = field(default_factory=dict)
+    measure_on: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A student that was trained: by what, the key of its training, and where it belongs."""
+
+    use: Use
+    key: str
+    home: PlannedPhase
+
+    @property
+    def name(self) -> str:
+        """The phase or round that trained it."""
+        return self.home.name
+
+
+class PlannedPhase:
+    """Stages of one phase or round: evidence, supervision, labels, student, ceiling."""
+
+    def __init__(self, owner: PlannedCell, phase: Phase, setting: Setting) -> None:
+        self.cell, self.phase, self.setting = owner, phase, setting
+        self.name = setting.name
         self._assisted: dict[str, str] = {}
         self._fits: dict[bool, str] = {}
         self._built = ""
+        self._aligner = phase.supervisor.config
+        self._by_students = isinstance(self._aligner, AlignerConfig)
         # Without oversight and ensemble the supervisor is the naive floor itself.
-        self._strengthened = bool(phase.oversight or phase.ensemble)
-        self._predicted: set[tuple[str, str]] = set()
+        self._strengthened = bool(phase.oversight or phase.ensemble or self._by_students)
+        self.predictors: dict[str, str] = {}
+        self.pool_labels = ""
 
-    def build(self) -> None:
-        """Add the phase's stages."""
-        phase, pool = self._phase, self._phase.model.pool
-        labels = self._weak_labels(pool, assisted=True)
-        for index, refiner in enumerate(phase.refine):
-            labels = self._refined(index, refiner, labels)
-        baselines = self._cell.cell.baselines
-        predictors = {SUPERVISOR: ""}
-        if phase.student:
-            predictors[STUDENT] = self._train(phase.student, STUDENT, labels)
+    def build(self) -> Trained | None:
+        """Add the stages of supervision and training; returns the student."""
+        labels = self.weak_labels(self.setting.pool, assisted=True)
+        for index, refiner in enumerate(self.phase.refine):
+            rounds = getattr(refiner.config, "rounds", None)
+            if not (rounds and self.setting.round) or self.setting.round in rounds:
+                labels = self._refined(index, refiner, labels)
+        self.pool_labels = labels
+        use, baselines = self.setting.student, self.cell.cell.baselines
+        self.predictors = {SUPERVISOR: ""}
+        if use:
+            self.predictors[STUDENT] = self._train(use, STUDENT, labels)
         if FLOOR in baselines:
-            predictors[FLOOR] = ""
-        if phase.student and CEILING in baselines:
-            predictors[CEILING] = self._train(phase.student, CEILING, None)
-        self._evaluate(predictors, labels)
+            self.predictors[FLOOR] = ""
+        if use and CEILING in baselines:
+            self.predictors[CEILING] = self._train(use, CEILING, None)
+        return Trained(use, self.predictors[STUDENT], self) if use else None
+
+    def measure(
+        self,
+        evaluate: Sequence[Use],
+        name: str,
+        order: tuple[int, ...],
+        measure_on: Mapping[str, str] | None = None,
+    ) -> None:
+        """Add the evaluations, listed in the results under ``name``, at the place ``order``."""
+        on = self.setting.measure_on if measure_on is None else measure_on
+        Measuring(self, name, order, on).evaluate(evaluate)
 
     def _name(self, role: str, *rest: str) -> str:
-        return "/".join((self._phase.name, role, *rest))
+        return "/".join((self.name, role, *rest))
 
     # --- supervision -------------------------------------------------------------------------
 
     def _evidence(self, split: str, *, assisted: bool) -> str:
         """Key of a split as the supervisor sees it: with evidence if a protocol is used."""
-        key = self._cell.splits[split]
+        key = self.cell.splits[split]
         if not assisted:
             return key
         if split not in self._assisted:
-            for index, use in enumerate(self._phase.oversight):
+            for index, use in enumerate(self.phase.oversight):
                 name = self._name("oversight", str(index), use.name, split)
-                stage = self._cell.stage(
-                    "assist", "oversight", name, use, {"data": key}, seeded=True
-                )
-                key = stage.key
+                inputs = {"data": key}
+                if self._by_students:
+                    inputs["judge"] = self.setting.chain[-1].key
+                use = self._with_next_student(use)
+                key = self.cell.stage("assist", "oversight", name, use, inputs, seeded=True).key
             self._assisted[split] = key
         return self._assisted[split]
 
+    def _with_next_student(self, use: Use) -> Use:
+        """A protocol whose debater, or other speaker, is the model that is about to be trained."""
+        named = [f for f in use.config.uses("model") if f.value == NEXT]
+        if not named:
+            return use
+        assert self.setting.student is not None, "checked with the recipe"
+        model = getattr(self.setting.student.config, "model", "")
+        changed = use.config.model_copy(update={str(f.location[0]): model for f in named})
+        return replace(use, config=changed)
+
     def _fit(self, *, assisted: bool) -> str:
         """Key of one fitted supervisor; empty when it is used as it comes."""
-        use, config = self._phase.supervisor, self._phase.supervisor.config
+        use, config = self.phase.supervisor, self.phase.supervisor.config
         assert isinstance(config, SupervisorConfig)
         if config.train_on is None:
             return ""
-        assisted = assisted and bool(self._phase.oversight)
+        assisted = assisted and bool(self.phase.oversight)
         if assisted not in self._fits:
-            inputs = {"train": self._evidence(config.train_on, assisted=assisted)}
+            train_on = self.setting.fit_on.get(config.train_on, config.train_on)
+            inputs = {"train": self._evidence(train_on, assisted=assisted)}
             if config.choose_on:
                 inputs["val"] = self._evidence(config.choose_on, assisted=assisted)
-            role = SUPERVISOR if assisted or not self._strengthened else FLOOR
-            stage = self._cell.stage(
+            inputs |= self._generations(train_on)
+            naive = not (assisted or self._by_students) and self._strengthened
+            role = FLOOR if naive else SUPERVISOR
+            stage = self.cell.stage(
                 "fit", role, self._name(role, "fit"), use, inputs, seeded=True, seed_role=SUPERVISOR
             )
             self._fits[assisted] = stage.key
         return self._fits[assisted]
 
-    def _weak_labels(self, split: str, *, assisted: bool, scores: bool = False) -> str:
+    def _generations(self, split: str) -> dict[str, str]:
+        """What the students that supervise say on a split, with evidence if there is any."""
+        if not isinstance(self._aligner, AlignerConfig):
+            return {}
+        data, chain = self._evidence(split, assisted=True), self.setting.chain
+        asked = chain[-1:] if self._aligner.generations == "last" else chain
+        labels = {}
+        for number, one in enumerate(asked, len(chain) - len(asked)):
+            name = self._name(SUPERVISOR, f"generation {number}", "label", split)
+            labels[f"generation:{number}"] = self.cell.labels_of(one, data, SUPERVISOR, name)
+        return labels
+
+    def weak_labels(self, split: str, *, assisted: bool, scores: bool = False) -> str:
         """Key of the supervisor's labels on a split, or of what it gives the gold answers.
 
         Args:
             assisted: the supervisor as it is used; otherwise the naive floor.
         """
+        if self._by_students and not assisted:
+            return self.floor.weak_labels(split, assisted=False, scores=scores)
         assisted = assisted and self._strengthened
-        if assisted and self._phase.ensemble:
-            return self._combined(self._phase.ensemble, split, scores=scores)
-        inputs = {"data": self._evidence(split, assisted=assisted)}
+        if assisted and self.phase.ensemble:
+            return self._combined(self.phase.ensemble, split, scores=scores)
+        if self._by_students and scores:
+            name = self._name(SUPERVISOR, "score", split)
+            data = self._evidence(split, assisted=True)
+            return self.cell.labels_of(self.setting.chain[-1], data, SUPERVISOR, name, "score")
+        inputs = {"data": self._evidence(split, assisted=assisted), **self._generations(split)}
         ref = self._fit(assisted=assisted)
         if ref:
             inputs["ref"] = ref
         role = SUPERVISOR if assisted or not self._strengthened else FLOOR
-        use, kind = self._phase.supervisor, "score" if scores else "label"
-        return self._cell.stage(kind, role, self._name(role, kind, split), use, inputs).key
+        use, kind = self.phase.supervisor, "score" if scores else "label"
+        return self.cell.stage(kind, role, self._name(role, kind, split), use, inputs).key
+
+    @property
+    def floor(self) -> PlannedPhase:
+        """The phase whose naive supervisor is the weak floor: where the chain of students began."""
+        return self.setting.chain[0].home.floor if self._by_students else self
 
     def _combined(self, use: Use, split: str, *, scores: bool) -> str:
         """Key of the ensemble's labels on a split, or of what it gives the gold answers."""
@@ -107,7 +203,7 @@ class PlannedPhase:
     def _build(self, use: Use) -> str:
         """Key of the built ensemble."""
         if not self._built:
-            first = self._phase.supervisor.config
+            first = self.phase.supervisor.config
             assert isinstance(first, SupervisorConfig) and isinstance(use.config, EnsemblerConfig)
             assert first.train_on is not None, "checked with the recipe"
             inputs = {"train": self._evidence(first.train_on, assisted=True)}
@@ -122,8 +218,8 @@ class PlannedPhase:
         self, kind: str, name: str, use: Use, inputs: Mapping[str, str], *, seeded: bool = False
     ) -> Stage:
         assert isinstance(use.config, EnsemblerConfig)
-        members = [self._cell.template(one) for one in self._phase.supervisors]
-        return self._cell.stage(
+        members = [self.cell.template(one) for one in self.phase.supervisors]
+        return self.cell.stage(
             kind,
             SUPERVISOR,
             self._name(SUPERVISOR, name),
@@ -136,14 +232,18 @@ class PlannedPhase:
         )
 
     def _refined(self, index: int, use: Use, labels: str) -> str:
-        inputs = {"pool": self._cell.splits[self._phase.model.pool], "labels": labels}
+        inputs = {"pool": self.cell.splits[self.setting.pool], "labels": labels}
         splits = use.config.uses("split")
         if splits:
             split = str(splits[0].value)
-            inputs["fit_data"] = self._cell.splits[split]
-            inputs["fit_labels"] = self._weak_labels(split, assisted=True)
+            split = self.setting.fit_on.get(split, split)
+            inputs["fit_data"] = self.cell.splits[split]
+            inputs["fit_labels"] = self.weak_labels(split, assisted=True)
         name = self._name("refine", str(index), use.name)
-        return self._cell.stage("refine", "refiner", name, use, inputs, seeded=True).key
+        stage = self.cell.stage(
+            "refine", "refiner", name, use, inputs, seeded=True, round=self.setting.round
+        )
+        return stage.key
 
     # --- students ----------------------------------------------------------------------------
 
@@ -151,12 +251,12 @@ class PlannedPhase:
         """Key of a trained student, or of the ceiling when ``labels`` is None (gold)."""
         config = use.config
         assert isinstance(config, StudentConfig)
-        inputs = {"pool": self._cell.splits[self._phase.model.pool]}
+        inputs = {"pool": self.cell.splits[self.setting.pool]}
         if labels is None:
             config = config.ceiling()
         else:
             inputs["labels"] = labels
-        stage = self._cell.stage(
+        stage = self.cell.stage(
             "train",
             role,
             self._name(role, "train"),
@@ -165,76 +265,29 @@ class PlannedPhase:
             {"labels": "gold" if labels is None else "weak"},
             seeded=True,
             seed_role=STUDENT,
+            round=self.setting.round,
             config=config,
         )
         return stage.key
 
-    def _predictions(self, role: str, ref: str, split: str, *, scores: bool) -> str:
+    def predictions(self, role: str, split: str, *, scores: bool = False) -> str:
+        """Key of what a role says on a split, or of what it gives the gold answers."""
         if role in (SUPERVISOR, FLOOR):
-            return self._weak_labels(split, assisted=role == SUPERVISOR, scores=scores)
-        use = self._phase.student
+            return self.weak_labels(split, assisted=role == SUPERVISOR, scores=scores)
+        use = self.setting.student
         assert use is not None and isinstance(use.config, StudentConfig)
         config = use.config.ceiling() if role == CEILING else use.config
-        inputs = {"data": self._cell.splits[split], "ref": ref}
+        trained = Trained(replace(use, config=config), self.predictors[role], self)
         kind = "score" if scores else "label"
         name = self._name(role, kind, split)
-        return self._cell.stage(kind, role, name, use, inputs, config=config).key
+        return self.cell.labels_of(trained, self.cell.splits[split], role, name, kind)
 
-    # --- evaluation --------------------------------------------------------------------------
-
-    def _evaluate(self, predictors: Mapping[str, str], pool_labels: str) -> None:
-        pool = self._phase.model.pool
-        for number, use in enumerate(self._phase.evaluate):
-            config = use.config
-            assert isinstance(config, EvaluatorConfig)
-            subjects = [r for r in predictors if r in config.measured()]
-            wanted = {*subjects, *(r for r in predictors if subjects and r in config.references)}
-            keys = {
-                role: self._predictions(role, predictors[role], config.on, scores=config.scored())
-                for role in sorted(wanted)
-            }
-            references = {r: k for r, k in keys.items() if r in config.references}
-            for role in subjects:
-                self._measure(number, use, role, config.on, keys[role], references)
-            for role, key in keys.items():
-                if not config.scored():
-                    self._show_predictions(role, config.on, key)
-            if config.measures_pool() and config.on != pool:
-                self._measure(number, use, SUPERVISOR, pool, pool_labels, {})
-                self._show_predictions(SUPERVISOR, pool, pool_labels)
-
-    def _measure(
-        self,
-        number: int,
-        use: Use,
-        role: str,
-        split: str,
-        subject: str,
-        references: Mapping[str, str],
-    ) -> None:
-        data = self._cell.splits[split]
-        inputs = {"subject": subject, "data": data}
-        inputs |= {f"reference:{r}": k for r, k in references.items() if r != role}
-        name = self._name(role, "evaluate", f"{use.name}:{split}")
-        stage = self._cell.stage("evaluate", role, name, use, inputs)
-        cell, phase, model = self._cell.index, self._phase.name, self._model_name(role)
-        plan = self._cell.plan
-        plan.measured.append(Measured(cell, phase, role, model, split, use.name, stage.key))
-        self._cell.evaluations[phase, role, split, number] = (use, inputs)
-        self._cell.models_of_roles[phase, role] = model
-
-    def _show_predictions(self, role: str, split: str, key: str) -> None:
-        """Plan a table of the predictions that were measured or compared with."""
-        if (role, split) in self._predicted:  # several evaluators read the same predictions
-            return
-        self._predicted.add((role, split))
-        weak = self._weak_labels(split, assisted=True) if role != SUPERVISOR else key
-        cell, phase, model = self._cell.index, self._phase.name, self._model_name(role)
-        data = self._cell.splits[split]
-        row = Predicted(cell, phase, role, model, split, key, data, weak)
-        self._cell.plan.predicted.append(row)
-
-    def _model_name(self, role: str) -> str:
-        use = self._phase.supervisor if role in (FLOOR, SUPERVISOR) else self._phase.student
+    def model_name(self, role: str) -> str:
+        """What a role is listed as: an entry of ``models:``, or its component."""
+        if role == FLOOR and self.floor is not self:
+            return self.floor.model_name(FLOOR)
+        use = self.phase.supervisor if role in (FLOOR, SUPERVISOR) else self.setting.student
+        if self._by_students and role == SUPERVISOR:
+            use = self.setting.chain[-1].use
         model = getattr(use.config, "model", None) if use else None
-        return str(model) if model else self._phase.supervisor.name
+        return str(model) if model else self.phase.supervisor.name

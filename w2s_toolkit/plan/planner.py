@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
-from w2s_toolkit.config import (
-    ModelConfig,
-)
+from w2s_toolkit.config import ModelConfig
 from w2s_toolkit.digest import Digests, stage_seed
 from w2s_toolkit.errors import RecipeError, RegistryError, W2SError
-from w2s_toolkit.plan.graph import SCHEMA, Stage
-from w2s_toolkit.plan.phase import PlannedPhase
+from w2s_toolkit.plan.graph import SCHEMA, Stage, label_of
+from w2s_toolkit.plan.loop import Loop
+from w2s_toolkit.plan.phase import PlannedPhase, Setting, Trained
 from w2s_toolkit.plan.plan import Measured, Plan
-from w2s_toolkit.recipe.load import Cell, Recipe, Use
+from w2s_toolkit.recipe.load import Cell, Phase, Recipe, Use
 from w2s_toolkit.recipe.problems import dotted
+from w2s_toolkit.recipe.references import is_reference, parse_reference, start_of
 from w2s_toolkit.registry import AUTHORS
 from w2s_toolkit.split_names import drawing_order, is_evaluation_split
 
@@ -34,9 +34,11 @@ def make_plan(recipe: Recipe, digests: Digests) -> Plan:
         planned.build()
         other = {a: v for a, v in cell.axes.items() if a != "seed"}
         groups.setdefault(repr(sorted(other.items(), key=lambda kv: kv[0])), []).append(planned)
-    for group in groups.values():
-        if len(group) > 1:
-            _aggregate(plan, group)
+    for cells in groups.values():
+        group = Group(plan, cells)
+        for one in cells:
+            one.group = group
+        group.aggregate()
     plan.graph.name_stages(plan.axes)
     identities.raise_if_any()
     return plan
@@ -96,22 +98,79 @@ class Identities:
             self._problems.append(text)
 
 
+class Evaluation(NamedTuple):
+    """An evaluator applied to one subject of one cell."""
+
+    use: Use
+    inputs: dict[str, str]
+    measured: Measured
+
+
 class PlannedCell:
     """The stages of one cell of the matrix."""
 
     def __init__(self, plan: Plan, index: int, cell: Cell, identities: Identities) -> None:
         self.plan, self.index, self.cell = plan, index, cell
         self._ids = identities
+        self.group: Group | None = None
         self.splits: dict[str, str] = {}
-        self.evaluations: dict[tuple[str, str, str, int], tuple[Use, dict[str, str]]] = {}
-        self.models_of_roles: dict[tuple[str, str], str] = {}
+        self.evaluations: dict[tuple[str, str, str, int], Evaluation] = {}
+        self.chains: dict[str, tuple[Trained, ...]] = {}
+        self._waiting = list(enumerate(cell.phases))
 
     def build(self) -> None:
-        """Add all stages of the cell."""
+        """Add all stages of the cell but those that follow from decisions."""
         self._task_stages()
         self.plan.splits[self.index] = self.splits
-        for phase in self.cell.phases:
-            PlannedPhase(self, phase).build()
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Plan the phases whose supervisors are known by now."""
+        ready = [entry for entry in self._waiting if self._chain(*entry) is not None]
+        while ready:
+            index, phase = ready[0]
+            self._waiting.remove(ready[0])
+            self._plan_phase(index, phase, self._chain(index, phase) or ())
+            ready = [entry for entry in self._waiting if self._chain(*entry) is not None]
+
+    def after_decision(self) -> None:
+        """Plan what became possible by a decision: phases, and results over seeds."""
+        self.go_on()
+        if self.group:
+            self.group.aggregate()
+        self._ids.raise_if_any()
+
+    def _chain(self, index: int, phase: Phase) -> tuple[Trained, ...] | None:
+        """The students that supervise a phase at its start; None while they are not known."""
+        text = start_of(phase)
+        if not text:
+            return ()
+        name = parse_reference(text).phase or self.cell.phases[index - 1].name
+        return self.chains.get(name)
+
+    def _plan_phase(self, index: int, phase: Phase, chain: tuple[Trained, ...]) -> None:
+        if phase.model.repeat:
+            Loop(self, phase, index, chain).begin()
+            return
+        setting = Setting(index, phase.name, phase.pool, phase.student, chain=chain)
+        planned = PlannedPhase(self, phase, setting)
+        student = planned.build()
+        planned.measure(phase.evaluate, phase.name, (self.index, index, 0))
+        self.chains[phase.name] = (student,) if student else ()
+
+    def measured(
+        self, measured: Measured, number: int, use: Use, inputs: Mapping[str, str]
+    ) -> None:
+        """Note an evaluation; ``number`` tells evaluators of one name apart."""
+        self.plan.measured.append(measured)
+        place = (measured.phase, measured.role, measured.split, number)
+        self.evaluations[place] = Evaluation(use, dict(inputs), measured)
+
+    def labels_of(
+        self, student: Trained, data: str, role: str, name: str, kind: str = "label"
+    ) -> str:
+        """Key of what a trained student says on data."""
+        return self.stage(kind, role, name, student.use, {"data": data, "ref": student.key}).key
 
     def _task_stages(self) -> None:
         data = self.stage("data", "task", "data", self.cell.task)
@@ -139,6 +198,7 @@ class PlannedCell:
         *,
         seeded: bool = False,
         seed_role: str = "",
+        round: int = 0,
         config: Any = None,
         members: list[dict[str, Any]] | None = None,
         owner: str = "",
@@ -146,9 +206,13 @@ class PlannedCell:
     ) -> Stage:
         """Add a stage that a component runs."""
         config = config or use.config
-        named = {str(f.location[0]): str(f.value) for f in config.uses("model")}
+        named = {
+            str(f.location[0]): str(f.value)
+            for f in config.uses("model")
+            if not is_reference(f.value)  # its stages are handed what the student says
+        }
         models = {field: self.cell.models[name] for field, name in named.items()}
-        seed = stage_seed(self.cell.seed, kind, seed_role or role) if seeded else 0
+        seed = stage_seed(self.cell.seed, kind, seed_role or role, round=round) if seeded else 0
         parts = {
             "schema": SCHEMA,
             "kind": kind,
@@ -179,7 +243,7 @@ class PlannedCell:
             seed=seed,
             width=width,
         )
-        return self.plan.graph.add(stage, {self.index})
+        return self._add(stage)
 
     def template(self, use: Use) -> dict[str, Any]:
         """What a member of an ensemble is trained with: all of a stage but its inputs."""
@@ -204,9 +268,15 @@ class PlannedCell:
         }
 
     def core_stage(
-        self, kind: str, role: str, name: str, inputs: Mapping[str, str], args: Mapping[str, Any]
+        self,
+        kind: str,
+        role: str,
+        name: str,
+        inputs: Mapping[str, str],
+        args: Mapping[str, Any],
+        **more: Any,
     ) -> Stage:
-        """Add a stage that the core runs itself."""
+        """Add a stage that the core runs itself; ``more`` are fields of it that are not in its key."""
         parts = {
             "schema": SCHEMA,
             "kind": kind,
@@ -214,23 +284,44 @@ class PlannedCell:
             "args": dict(args),
         }
         stage = Stage(
-            parts=parts, name=name, kind=kind, role=role, inputs=dict(inputs), args=dict(args)
+            parts=parts,
+            name=name,
+            kind=kind,
+            role=role,
+            inputs=dict(inputs),
+            args=dict(args),
+            **more,
         )
+        return self._add(stage)
+
+    def _add(self, stage: Stage) -> Stage:
+        if self.group:  # the graph is named already
+            stage.cells, stage.late = {self.index}, True
+            stage.id = stage.name + label_of(stage, self.plan.axes)
         return self.plan.graph.add(stage, {self.index})
 
 
-def _aggregate(plan: Plan, group: list[PlannedCell]) -> None:
-    """Stages that join the cells which differ by seed alone."""
-    first = group[0]
-    for (phase, role, split, number), (use, _) in first.evaluations.items():
-        inputs: dict[str, str] = {}
-        for cell in group:
-            _, own = cell.evaluations[phase, role, split, number]
-            inputs |= {f"{cell.cell.seed}:{slot}": key for slot, key in own.items()}
-        name = f"{phase}/{role}/aggregate/{use.name}:{split}"
-        stage = first.stage("aggregate", role, name, use, inputs)
-        stage.cells |= {c.index for c in group}
-        model = first.models_of_roles[phase, role]
-        plan.aggregated.append(
-            Measured(first.index, phase, role, model, split, use.name, stage.key)
-        )
+class Group:
+    """Cells that differ by seed alone, and the stages that join their results."""
+
+    def __init__(self, plan: Plan, cells: list[PlannedCell]) -> None:
+        self._plan, self._cells = plan, cells
+        self._joined: set[tuple[str, str, str, int]] = set()
+
+    def aggregate(self) -> None:
+        """Join what all cells have by now, and what was not joined yet."""
+        first = self._cells[0]
+        if len(self._cells) < 2:
+            return
+        for place, (use, _, measured) in list(first.evaluations.items()):
+            if place in self._joined or not all(place in c.evaluations for c in self._cells):
+                continue
+            self._joined.add(place)
+            inputs: dict[str, str] = {}
+            for cell in self._cells:
+                own = cell.evaluations[place].inputs
+                inputs |= {f"{cell.cell.seed}:{slot}": key for slot, key in own.items()}
+            name = f"{measured.phase}/{measured.role}/aggregate/{use.name}:{measured.split}"
+            stage = first.stage("aggregate", measured.role, name, use, inputs)
+            stage.cells |= {c.index for c in self._cells}
+            self._plan.aggregated.append(replace(measured, key=stage.key))

@@ -13,6 +13,8 @@ from w2s_toolkit.config import (
     SupervisorConfig,
 )
 from w2s_toolkit.recipe.problems import Problems
+from w2s_toolkit.recipe.references import is_reference
+from w2s_toolkit.recipe.round_checks import check_rounds
 from w2s_toolkit.registry import AUTHORS, suggestion
 
 if TYPE_CHECKING:
@@ -31,19 +33,21 @@ def check_cell(cell: Cell, problems: Problems) -> None:
             )
         _check_base_classes(phase, problems)
         _check_members(phase, problems)
-        if phase.model.pool not in cell.options.splits:
-            _unknown_split(cell, problems, (*phase.path, "pool"), phase.model.pool)
+        if phase.pool not in cell.options.splits:
+            _unknown_split(cell, problems, (*phase.path, "pool"), phase.pool)
         for use in components(phase):
             _check_names(cell, use, problems)
         _check_leakage(phase, problems)
     for use in (*cell.models.values(), cell.task):
         _check_names(cell, use, problems)
+    check_rounds(cell, problems)
 
 
 def _check_base_classes(phase: Phase, problems: Problems) -> None:
     pairs: list[tuple[Use, type]] = [(use, SupervisorConfig) for use in phase.supervisors]
     pairs += [(phase.ensemble, EnsemblerConfig)] if phase.ensemble else []
     pairs += [(phase.student, StudentConfig)] if phase.student else []
+    pairs += [(use, StudentConfig) for use in phase.ladder]
     pairs += [(use, EvaluatorConfig) for use in phase.evaluate]
     for use, base in pairs:
         if not isinstance(use.config, base):
@@ -90,6 +94,8 @@ def _check_members(phase: Phase, problems: Problems) -> None:
 
 def _check_names(cell: Cell, use: Use, problems: Problems) -> None:
     for field in use.config.uses("model"):
+        if is_reference(field.value) and use.kind in ("supervisors", "oversight"):
+            continue  # checked with the rounds
         if field.value not in cell.models:
             near = suggestion(str(field.value), cell.models)
             problems.add(
@@ -138,18 +144,20 @@ def _check_leakage(phase: Phase, problems: Problems) -> None:
     supervisor = phase.supervisor.config
     if not isinstance(supervisor, SupervisorConfig):
         return
-    if supervisor.train_on == phase.model.pool and not phase.model.allow_overlap:
+    if supervisor.train_on == phase.pool and not phase.model.allow_overlap:
         problems.add(
             (*phase.supervisor.path, "train_on"),
-            f"the supervisor would label {phase.model.pool!r}, on which it was trained",
+            f"the supervisor would label {phase.pool!r}, on which it was trained",
             "train it on another split, or set allow_overlap: true in the phase",
         )
+    repeat = phase.model.repeat
+    kept = repeat.promote.on if repeat and repeat.promote else ""
     for use in phase.evaluate:
-        if not isinstance(use.config, EvaluatorConfig):
-            continue
+        if not isinstance(use.config, EvaluatorConfig) or use.config.on == kept:
+            continue  # of an anchor set, what is measured on calibrates nothing
         on, roles = use.config.on, set(use.config.measured())
-        reason = ""
-        if on == phase.model.pool and phase.student and roles & {"student", "strong_ceiling"}:
+        taught, reason = phase.student or phase.ladder, ""
+        if on == phase.pool and taught and roles & {"student", "strong_ceiling"}:
             reason = "the student trains on it"
         elif on == supervisor.train_on and roles - {"strong_ceiling"}:
             reason = "the supervisor trains on it"

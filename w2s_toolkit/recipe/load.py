@@ -69,6 +69,24 @@ class Phase:
     refine: tuple[Use, ...]
     student: Use | None
     evaluate: tuple[Use, ...]
+    ladder: tuple[Use, ...] = ()
+
+    @property
+    def pool(self) -> str:
+        """The split that is labelled."""
+        pool = self.model.pool
+        return pool if isinstance(pool, str) else pool.split
+
+    @property
+    def folds(self) -> int:
+        """Into how many folds the pool is cut, one a round; 0: it is not."""
+        pool, repeat = self.model.pool, self.model.repeat
+        folded = not isinstance(pool, str) and pool.fold_by_round
+        return repeat.max_rounds if folded and repeat else 0
+
+    def student_of(self, round: int) -> Use | None:
+        """The student of a round, counted from 1; 0 for a phase without rounds."""
+        return self.ladder[round - 1] if self.ladder and round else self.student
 
     @property
     def name(self) -> str:
@@ -323,6 +341,7 @@ class _Checker:
                     refine=tuple(uses["refine"]),
                     student=uses["student"][0] if uses["student"] else None,
                     evaluate=tuple(uses["evaluate"]),
+                    ladder=tuple(uses["ladder"]),
                 )
             )
         return out

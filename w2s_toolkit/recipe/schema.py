@@ -51,11 +51,77 @@ class TaskOptions(Strict):
     balance: bool = Field(True, description="Equally many rows of each class in every split.")
 
 
+class PoolModel(Strict):
+    """A pool as a mapping, where its name alone does not say enough."""
+
+    split: Name
+    fold_by_round: bool = Field(
+        False, description="Cut it into folds that share no group, one for each round."
+    )
+
+
+class BoundModel(Strict):
+    """Between which values a metric of a student may lie."""
+
+    min: float | None = None
+    max: float | None = None
+
+
+class PromoteModel(Strict):
+    """When the student of a round becomes the supervisor of the next one."""
+
+    on: Name = Field(
+        description="Split with gold labels, cut by group into one part that calibrates supervisors "
+        "and one that promotions are tested on. Nothing is trained on it."
+    )
+    delta: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.02, description="How much worse a student may be that is promoted, in accuracy."
+    )
+    above_chance: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.02, description="How far above 1/K the accuracy of a supervisor must surely be."
+    )
+    confidence: Annotated[float, Field(ge=0.5, lt=1)] = Field(
+        0.95, description="Of the intervals whose lower ends are compared."
+    )
+    calibration_share: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.34, description="Share of the split's rows that calibrates; the rest tests."
+    )
+    bounds: dict[str, BoundModel] = Field(
+        default_factory=dict,
+        description="Limits of metrics that the phase's evaluators give for the student on this split.",
+    )
+    enforce: bool = Field(
+        True, description="false promotes every student; what the tests say is only recorded."
+    )
+
+
+class RepeatModel(Strict):
+    """A phase in rounds: each student that is promoted supervises the next one."""
+
+    max_rounds: Annotated[int, Field(ge=1, le=100)]
+    start: str = Field(
+        "@prev.student",
+        description="The supervisor of the first round: @prev.student (of the phase before) or "
+        "@phase.NAME.student.",
+    )
+    promote: PromoteModel | None = Field(
+        None, description="The test a student has to pass; null promotes all and measures nothing."
+    )
+    patience: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="Stop after this many rejected students in a row; null: go on."
+    )
+
+
 class PhaseModel(Strict):
     """One phase: supervision, labels, a student, and what is measured."""
 
     name: Name
-    pool: Name = Field(description="Split that the supervisor labels and the student trains on.")
+    pool: Name | PoolModel = Field(
+        description="Split that the supervisor labels and the student trains on."
+    )
+    repeat: RepeatModel | None = Field(
+        None, description="Rounds, in which students become supervisors; null: one pass."
+    )
     supervisors: Annotated[list[UseBlock], Field(min_length=1)]
     oversight: list[UseBlock] = Field(
         default_factory=list,
@@ -69,6 +135,10 @@ class PhaseModel(Strict):
     )
     student: UseBlock | None = Field(
         None, description="What learns from the labels; null measures the supervision alone."
+    )
+    ladder: list[UseBlock] = Field(
+        default_factory=list,
+        description="With repeat, the students of the rounds, one each, in place of student.",
     )
     evaluate: Annotated[list[UseBlock], Field(min_length=1)] = Field(
         default_factory=lambda: [
@@ -112,6 +182,7 @@ USE_BLOCKS: dict[str, str] = {
     "ensemble": "ensemblers",
     "refine": "refiners",
     "student": "students",
+    "ladder": "students",
     "evaluate": "evaluators",
 }
 """Key of a phase -> component kind of the blocks it holds."""

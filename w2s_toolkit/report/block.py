@@ -17,7 +17,7 @@ from w2s_toolkit.report.wording import (
 )
 
 _FIRST = ("accuracy", "auroc", "ece")
-_COMPARING = ("pgr", "agreement")
+_COMPARING = ("pgr", "agreement", "drift")
 """Evaluators that compare roles: their values stand below the table, not in it."""
 
 MISSING = "not given"

@@ -27,6 +27,7 @@ from w2s_toolkit.hookspecs import Component
 from w2s_toolkit.plan.graph import Stage
 from w2s_toolkit.stages import rows
 from w2s_toolkit.stages.context import StageContext
+from w2s_toolkit.stages.loop import run_decide, run_part
 from w2s_toolkit.stages.members import Members, Sample
 from w2s_toolkit.store import Store
 
@@ -78,6 +79,15 @@ class Work:
         """Where the artefact is written."""
         return self.context.out
 
+    def hand_generations(self, data: Dataset | None) -> None:
+        """Let a supervisor made of earlier students find what they say on the rows it is given."""
+        if data is not None:
+            self.context.references = {
+                slot.replace(":", "_"): self.labels(slot).align(data)
+                for slot in self.job.inputs
+                if slot.startswith("generation:")
+            }
+
     def remember_gold(self, number: int) -> None:
         """Count gold labels that a component was handed."""
         self.context.count("gold_labels", number)
@@ -101,8 +111,9 @@ def run_split(work: Work) -> None:
 def run_assist(work: Work) -> None:
     """Let an oversight protocol add evidence; everything else of the rows stays as it is."""
     data = work.dataset("data")
+    judge = read_ref(work.folder("judge")) if "judge" in work.job.inputs else None
     blind = data.blind(work.meta_read())
-    assisted = _given(work.instance.assist(blind, None, work.context), Dataset, "assist")
+    assisted = _given(work.instance.assist(blind, judge, work.context), Dataset, "assist")
     if assisted.ids != data.ids:
         raise DataError(
             "the rows that assist() gave are not those it was given, in their order",
@@ -124,6 +135,7 @@ def run_fit(work: Work) -> None:
         given[slot] = data if work.reads_gold(name) else data.blind()
         if work.reads_gold(name):
             work.remember_gold(len(data))
+    work.hand_generations(given["train"])
     ref = work.instance.fit(given["train"], work.context, val=given["val"])
     _write_ref(work, ref, "fit")
 
@@ -211,6 +223,7 @@ def run_label(work: Work) -> None:
     """Label a split, or a sample of it, with a supervisor or a trained model."""
     data, ref = _to_label(work)
     data = data.blind()
+    work.hand_generations(data)
     labels = _labels_of(work.instance.label(ref, data, work.context), data, "label")
     work.context.count("labels", len(labels))
     _write_labels(work, labels, data)
@@ -367,6 +380,8 @@ def mean_over_seeds(each: list[Metrics]) -> Metrics:
 HANDLERS: dict[str, Callable[[Work], None]] = {
     "data": run_data,
     "split": run_split,
+    "part": run_part,
+    "decide": run_decide,
     "assist": run_assist,
     "fit": run_fit,
     "member": run_member,

@@ -97,6 +97,43 @@ def draw_split(folder: Path, requests: Sequence[Mapping[str, Any]], *, balance: 
     return Dataset(pa.table(taken, schema=EXAMPLE_SCHEMA), info, last)
 
 
+def draw_part(
+    data: Dataset, parts: Sequence[Sequence[Any]], *, balance: bool, rest: bool
+) -> Dataset:
+    """The last of several parts of a split; those before it are drawn and left out.
+
+    Args:
+        parts: name and share of the rows of each.
+        balance: equally many rows of each class.
+        rest: the last part takes all rows that are left.
+
+    Raises:
+        DataError: the split is too small to be cut like this.
+    """
+    generation = data.info.kind == "generation"
+    classes = () if generation else data.info.classes
+    gold = np.full(len(data), -1) if generation else data.gold
+    # Rows that have choices of their own belong to no class that could be balanced.
+    source = Source(data.groups, gold if classes else np.full(len(data), -1))
+    step = len(classes) if balance and classes else 1
+    sizes = [int(share * len(data) + 1e-9) // step * step for _, share in parts]
+    if not all(sizes):
+        raise DataError(
+            f"{data.name!r} has {len(data)} rows, too few to be cut into parts",
+            where=f"task.splits.{data.name}",
+            next_step="ask for more rows, or for fewer rounds",
+        )
+    requests = [
+        SplitRequest(
+            str(name), None if rest and at == len(parts) - 1 else size, f"part:{data.name}"
+        )
+        for at, ((name, _), size) in enumerate(zip(parts, sizes, strict=True))
+    ]
+    drawn = draw({"": source}, {"*": ""}, requests, classes=classes, balance=balance)
+    part = data.take(np.sort(drawn[requests[-1].name]))
+    return Dataset(part.table, data.info, requests[-1].name)
+
+
 def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
     rest = iter(rows)
     while batch := list(islice(rest, BATCH)):

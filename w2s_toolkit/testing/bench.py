@@ -14,6 +14,7 @@ from w2s_toolkit.contracts import StageJob
 from w2s_toolkit.data import Dataset, LabelSet
 from w2s_toolkit.digest import hash_of
 from w2s_toolkit.hookspecs import Component
+from w2s_toolkit.recipe.references import is_reference
 from w2s_toolkit.registry import Registry
 from w2s_toolkit.stages.context import StageContext
 from w2s_toolkit.stages.handlers import HANDLERS, LABELS, Work
@@ -103,7 +104,7 @@ class Bench:
     ) -> StageContext:
         """A context with the models that the config names; loaded objects are shared by the class."""
         config = self.config(values)
-        names = {str(f.value) for f in config.uses("model")}
+        names = {str(f.value) for f in config.uses("model") if not is_reference(f.value)}
         uses = {name: model_use(self.registry, self.models, name) for name in names}
         models = {n: self.registry.target(u.component)(u.config) for n, u in uses.items()}
         return tiny_context(

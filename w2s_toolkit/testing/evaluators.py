@@ -22,6 +22,7 @@ from w2s_toolkit.testing.same import difference, fingerprint
 from w2s_toolkit.testing.stages import StageContract
 
 SKILL = {"weak_floor": 0.6, "supervisor": 0.7, "student": 0.8, "strong_ceiling": 0.95}
+SKILL |= {"generation_0": 0.7, "previous": 0.75}
 References = Mapping[str, LabelSet]
 
 

@@ -10,6 +10,7 @@ from w2s_toolkit.digest import Digests, hash_of
 from w2s_toolkit.errors import RegistryError
 from w2s_toolkit.plan.planner import Identities
 from w2s_toolkit.recipe.load import Use
+from w2s_toolkit.recipe.references import is_reference
 from w2s_toolkit.registry import Registry
 
 Values = Mapping[str, Any]
@@ -29,6 +30,7 @@ def identity(registry: Registry, kind: str, name: str, values: Values, models: V
     named = {
         ".".join(map(str, f.location)): identities.model(model_use(registry, models, str(f.value)))
         for f in config.uses("model")
+        if not is_reference(f.value)
     }
     identities.raise_if_any()
     return hash_of([kind, name, component.version, own, named])
@@ -58,6 +60,8 @@ def job_models(
     identities = Identities(Digests())
     found: dict[str, Mapping[str, Any]] = {}
     for field in config.uses("model"):
+        if is_reference(field.value):
+            continue
         use = model_use(registry, models, str(field.value))
         known = identities.model(use)
         found[str(field.value)] = {

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from w2s_toolkit.recipe.references import is_reference
 from w2s_toolkit.testing.bench import SPARE
 from w2s_toolkit.testing.standins import MEASURE, MODEL, STUDENT, TASK, TEACHER
 
@@ -38,7 +39,10 @@ def write_recipe(
     models: Mapping[str, Any],
     splits: Mapping[str, Any],
 ) -> Path:
-    """Write the recipe; JSON, which is YAML as well."""
+    """Write the recipe; JSON, which is YAML as well.
+
+    What names ``@phase.first.student`` finds a phase of that name before its own.
+    """
     block = {"use": use, **values}
     phase: dict[str, Any] = {
         "name": "only",
@@ -66,5 +70,8 @@ def write_recipe(
         phase["ensemble"] = block
     else:
         phase[{"refiners": "refine", "evaluators": "evaluate"}.get(kind, kind)] = [block]
+    if is_reference(values.get("model")):
+        first = {**phase, "name": "first", "pool": SPARE, "supervisors": [{"use": TEACHER}]}
+        document["phases"].insert(0, first)
     path.write_text(json.dumps(document, indent=1, ensure_ascii=False), encoding="utf-8")
     return path

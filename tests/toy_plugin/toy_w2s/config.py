@@ -43,6 +43,10 @@ class BayesStudentConfig(StudentConfig):
         return self.model_copy(update={"sharpen": False})
 
 
+class LinearStudentConfig(StudentConfig):
+    ridge: float = Field(3.0, gt=0)
+
+
 class BagConfig(EnsemblerConfig):
     members: int = Field(4, ge=2)
     halves: bool = False

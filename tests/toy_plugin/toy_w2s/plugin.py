@@ -46,6 +46,14 @@ def w2s_students():
         "Naive Bayes on words.",
         needs=("train",),
     )
+    yield Component(
+        "toy_linear",
+        "toy_w2s.words:LinearStudent",
+        "toy_w2s.config:LinearStudentConfig",
+        "1",
+        "Ridge regression on words.",
+        needs=("train",),
+    )
 
 
 @hookimpl

@@ -80,6 +80,49 @@ class BayesStudent(_Bayes):
         return self._fit(pool, probs, labels.weight * ~labels.abstain, ctx)
 
 
+class LinearStudent:
+    """Ridge regression on which words occur; unlike counting, it stands labels of uneven classes."""
+
+    def __init__(self, config):
+        self.config = config
+
+    def train(self, pool, labels, ctx, *, val=None, init=None):
+        assert not pool.has_gold, "students are blind"
+        model = ctx.model(self.config.model)
+        texts = [set(model.words(prompt)) for prompt in pool.prompts]
+        known = {word: at for at, word in enumerate(sorted(set().union(*texts)))}
+        weight = labels.weight * ~labels.abstain
+        x, y = self._features(texts, known), labels.probs - 1 / labels.probs.shape[1]
+        y = np.where(labels.abstain[:, None], 0.0, y)
+        inner = (x * weight[:, None]).T @ x + self.config.ridge * np.eye(x.shape[1])
+        slopes = np.linalg.solve(inner, (x * weight[:, None]).T @ y)
+        folder = ctx.out / "model"
+        folder.mkdir()
+        table = {word: slopes[at].tolist() for word, at in known.items()}
+        (folder / "slopes.json").write_text(json.dumps({"": slopes[-1].tolist(), **table}))
+        ctx.count("rows", len(pool))
+        return ModelRef("", folder="model", capabilities=("choice_probs",))
+
+    def label(self, ref, data, ctx):
+        assert not data.has_gold, "labelling must be blind"
+        table = json.loads((ctx.path(ref) / "slopes.json").read_text())
+        model = ctx.model(self.config.model)
+        scores = np.array([
+            np.sum([table[""], *(table[w] for w in sorted(set(model.words(p))) if w in table)], 0)
+            for p in data.prompts
+        ]).reshape(len(data), -1) if len(data) else np.zeros((0, data.num_classes))  # fmt: skip
+        probs = np.exp(5 * scores)
+        ctx.count("rows", len(data))
+        return LabelSet(data.ids, probs / probs.sum(1, keepdims=True), data.info.classes)
+
+    def _features(self, texts, known):
+        x = np.zeros((len(texts), len(known) + 1))
+        x[:, -1] = 1.0
+        for row, words in enumerate(texts):
+            x[row, [known[word] for word in words]] = 1.0
+        return x
+
+
 class Bag:
     """Members on bootstrap samples; the second half is asked for when the first is there."""
 

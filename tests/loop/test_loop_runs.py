@@ -1,0 +1,194 @@
+"""Rounds: promotion, rollback, the promoted student as supervisor, stopping, going on."""
+
+from __future__ import annotations
+
+import json
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from looping import rounds_of, stages
+
+from w2s_toolkit.data import Dataset
+from w2s_toolkit.hookspecs import hookimpl
+from w2s_toolkit.registry import Registry
+from w2s_toolkit.run import Outcome
+
+Run = Callable[..., Outcome]
+NOISE = "phases.recursive.refine=[{use: label_noise, rate: 0.5, rounds: [2]}]"
+SMALL = "task.splits={weak_train: 40, pool: 300, pool_2: 600, val: 40, anchor: 600, test: 200}"
+
+
+def _value(outcome: Outcome, phase: str, role: str, metric: str, split: str = "test") -> Any:
+    assert outcome.results is not None
+    wanted = {"phase": phase, "role": role, "metric": metric, "split": split}
+    rows = [r for r in outcome.results["rows"] if all(r[k] == v for k, v in wanted.items())]
+    assert len(rows) == 1
+    return rows[0]["value"]
+
+
+def test_students_that_are_as_good_supervise_the_next_round(run: Run) -> None:
+    first = run()
+    found = rounds_of(first)
+    assert [row["promoted"] for row in found] == [True, True, True]
+    assert [row["supervisor"] for row in found] == ["bootstrap", "recursive/1", "recursive/2"]
+    assert found[-1]["stop"] == "all 3 rounds are done"
+    last = _value(first, "recursive/3", "student", "accuracy")
+    assert _value(first, "recursive", "student", "accuracy") == last
+    assert _value(first, "recursive/2", "supervisor", "accuracy") == _value(
+        first, "recursive/1", "student", "accuracy"
+    ), "temperature moves no answer"
+    floors = {
+        _value(first, phase, "weak_floor", "accuracy")
+        for phase in ("bootstrap", "recursive/1", "recursive/3", "recursive")
+    }
+    assert len(floors) == 1, "the floor is the weak teacher of the first phase"
+    again = run()
+    assert again.ran == 0
+    results = [(one.folder / "results.json").read_bytes() for one in (first, again)]
+    assert results[0] == results[1]
+
+
+def test_a_bad_round_is_rolled_back_and_the_one_before_goes_on_supervising(run: Run) -> None:
+    outcome = run(NOISE)
+    found = rounds_of(outcome)
+    assert [row["promoted"] for row in found] == [True, False, True]
+    assert "accuracy minus that of its supervisor: -0." in found[1]["reason"]
+    assert found[2]["supervisor"] == "recursive/1"
+    made = stages(outcome)
+    asked = made["recursive/3/supervisor/label/pool_2.3"]["inputs"]["generation:1"]
+    label = next(stage for stage in made.values() if stage["key"] == asked)
+    assert label["inputs"]["ref"] == made["recursive/1/student/train"]["key"]
+
+
+def test_a_supervisor_at_chance_labels_nothing(run: Run) -> None:
+    outcome = run("phases.bootstrap.refine=[{use: label_noise, rate: 0.5}]", SMALL)
+    assert outcome.results is not None
+    (gate,) = outcome.results["rounds"]
+    assert gate["round"] == 0
+    assert gate["stop"].startswith("the first supervisor labels nothing: accuracy")
+    assert not [name for name in stages(outcome) if name.startswith("recursive/1")]
+    assert _value(outcome, "recursive", "student", "accuracy") == _value(
+        outcome, "bootstrap", "student", "accuracy"
+    )
+
+
+def test_without_enforcing_bad_students_supervise_and_the_test_is_still_recorded(run: Run) -> None:
+    found = rounds_of(run(NOISE, "phases.recursive.repeat.promote.enforce=false"))
+    assert [row["promoted"] for row in found] == [True, True, True]
+    assert found[1]["reason"] and found[2]["supervisor"] == "recursive/2"
+
+
+def test_without_promote_every_student_supervises_the_next(run: Run) -> None:
+    sets = ["phases.recursive.repeat.promote=null", "phases.recursive.evaluate=[accuracy]"]
+    sets += [NOISE, SMALL]
+    found = rounds_of(run(*sets))
+    assert [row["supervisor"] for row in found] == ["bootstrap", "recursive/1", "recursive/2"]
+    assert [row["tests"] for row in found] == [[], [], []]
+
+
+def test_patience_ends_the_loop(run: Run) -> None:
+    always = "phases.recursive.refine=[{use: label_noise, rate: 0.5}]"
+    found = rounds_of(run(always, "phases.recursive.repeat.patience=2", SMALL))
+    assert [row["promoted"] for row in found] == [False, False]
+    assert found[-1]["stop"] == "2 students in a row were not promoted"
+
+
+def test_bounds_of_any_metric_roll_back(run: Run) -> None:
+    limit = "phases.recursive.repeat.promote.bounds={flips: {max: 0.0}}"
+    found = rounds_of(run(limit, SMALL))
+    assert not any(row["promoted"] for row in found)
+    assert "flips is 0." in found[0]["reason"] and "not at most 0" in found[0]["reason"]
+
+
+def test_another_rule_with_the_same_outcome_runs_no_training_again(run: Run) -> None:
+    first = run()
+    again = run("phases.recursive.repeat.promote.delta=0.03")
+    assert [r["promoted"] for r in rounds_of(again)] == [r["promoted"] for r in rounds_of(first)]
+    lines = map(json.loads, (again.folder / "events.jsonl").read_text().splitlines())
+    assert {e["kind"] for e in lines if e.get("status") == "ran"} == {"decide"}
+
+
+def test_a_plugin_may_stop_the_loop_and_watch_its_rounds(run: Run) -> None:
+    seen: list[Any] = []
+
+    def w2s_should_stop(history: Any, phase: str) -> bool | None:
+        seen.append((phase, [row["round"] for row in history], history[-1]["metrics"]))
+        return True if len(history) == 2 else None
+
+    def w2s_round_finished(round: Any) -> None:
+        seen.append((round["phase"], round["index"], round["promoted"]))
+
+    module = types.ModuleType("stopper")
+    for hook in (w2s_should_stop, w2s_round_finished):
+        setattr(module, hook.__name__, hookimpl(hook))
+    registry = Registry()
+    registry._manager.register(module, name="stopper")
+    found = rounds_of(run(SMALL, registry=registry))
+    assert len(found) == 2 and found[-1]["stop"] == "plugin 'stopper' said so"
+    assert [one[1] for one in seen] == [1, [1], 2, [1, 2]]
+    assert 0 <= seen[1][2]["kept"] <= 1, "metrics of the anchor set"
+
+
+def test_a_plugin_that_fails_when_asked_is_named(run: Run) -> None:
+    def w2s_should_stop(history: Any) -> bool | None:
+        raise ZeroDivisionError("oh")
+
+    module = types.ModuleType("broken")
+    module.w2s_should_stop = hookimpl(w2s_should_stop)  # type: ignore[attr-defined]
+    registry = Registry()
+    registry._manager.register(module, name="broken")
+    with pytest.raises(AssertionError) as failed:
+        run(SMALL, registry=registry)
+    assert "w2s_should_stop of plugin 'broken': ZeroDivisionError: oh" in str(failed.value)
+
+
+@pytest.mark.slow(seconds=15)
+def test_seeds_side_by_side_give_the_bytes_of_one_after_the_other(run: Run) -> None:
+    sets = ["seed=[0, 1]", "task.split_seed=1", SMALL]
+    alone = run(*sets, store=Path("one"), jobs=1, threads=2)
+    beside = run(*sets, store=Path("two"), jobs=2, threads=2)
+    results = [(one.folder / "results.json").read_bytes() for one in (alone, beside)]
+    assert results[0] == results[1]
+    assert alone.results is not None
+    joined = [r for r in alone.results["summary"] if r["phase"] == "recursive"]
+    assert joined and all(row["seeds"] == [0, 1] for row in joined)
+    rounds = {(r["phase"], tuple(r["seeds"])) for r in alone.results["summary"]}
+    assert ("recursive/1", (0, 1)) in rounds
+
+
+def test_anchor_and_test_rows_reach_no_training(run: Run) -> None:
+    outcome = run(NOISE, SMALL, "phases.bootstrap.refine=[{use: calibrate, on: val}]")
+    made = {stage["key"]: stage for stage in stages(outcome).values()}
+    place = {stage["id"]: outcome.folder / "stages" / stage["id"] for stage in made.values()}
+
+    def ids(split: str) -> set[str]:
+        return set(Dataset.read(place[f"split/{split}"] / "data.parquet").ids)
+
+    kept = ids("test") | ids("anchor.test")
+    calibrating = ids("anchor.cal")
+    assert not kept & calibrating and kept and calibrating
+    folds = [ids(f"pool_2.{number}") for number in (1, 2, 3)]
+    assert sum(map(len, folds)) == len(set.union(*folds)) == 600
+
+    def read_by(key: str) -> set[str]:
+        """Ids of all data that a stage reads, and of the labels it is handed."""
+        found: set[str] = set()
+        for slot, parent in made[key]["inputs"].items():
+            folder = place[made[parent]["id"]]
+            for name in ("data.parquet", "labels.parquet"):
+                if (folder / name).exists() and slot != "data":
+                    import pyarrow.parquet as pq
+
+                    found |= set(pq.read_table(folder / name, columns=["id"])["id"].to_pylist())
+        return found
+
+    trained = [s for s in made.values() if s["kind"] in ("fit", "train", "refine", "member")]
+    assert len(trained) > 10
+    for stage in trained:
+        seen = read_by(stage["key"])
+        assert seen and not seen & kept, stage["id"]
+        if seen & calibrating:
+            assert stage["component"] == "supervisors/auto_aligner", stage["id"]
