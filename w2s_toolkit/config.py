@@ -236,6 +236,13 @@ class EnsemblerConfig(ComponentConfig):
         return 1
 
 
+class WatchConfig(ComponentConfig):
+    """Looks at a student while it learns, to draw them; nothing is chosen by them."""
+
+    on: SplitName = Field("val", description="Split it is looked at on. It is not shown its gold.")
+    points: int = Field(10, ge=2, le=1000, description="How often, at equal distances.")
+
+
 class StudentConfig(ComponentConfig):
     """Config of a student."""
 
@@ -247,3 +254,7 @@ class StudentConfig(ComponentConfig):
         Methods that differ only in what this removes share one ceiling (Burns et al., section 3).
         """
         return self
+
+    def watched(self) -> WatchConfig | None:
+        """Where it is looked at while it learns; None: nowhere."""
+        return None

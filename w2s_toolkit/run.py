@@ -130,7 +130,13 @@ def run_recipe(
         try:
             made = stage_objects(plan.graph, place)
             folder.link_stages({name: item.path for name, item in made.items()})
-            run.finished(status, results, stage_usage(made))
+            run.used(stage_usage(made))
+            if results is not None:
+                _write_report(folder)
+        except OutputError as problem:
+            status, error = "failed", error or problem
+        try:
+            run.finished(status, results)
         except OutputError as problem:
             status, error = "failed", error or problem
     return Outcome(
@@ -201,15 +207,18 @@ class _Run:
             if event["status"] == "ran":
                 self._seconds[event["stage"]] = event["seconds"]
 
-    def finished(self, status: str, results: Mapping[str, Any] | None, usage: Any) -> None:
-        """The run ended; ``usage`` is what each of its stages took, whenever it was made."""
-        info = {**self._info, "status": status}
-        self._observe("w2s_run_finished", run=info, results=results)
-        self._folder.event({"event": "run_finished", "status": status})
+    def used(self, usage: Any) -> None:
+        """What each of its stages took, whenever it was made."""
         seconds = round(sum(self._seconds.values()), 3)
         self._folder.write_json(
             "usage.json", {"seconds": seconds, "ran": self._seconds, "stages": usage}
         )
+
+    def finished(self, status: str, results: Mapping[str, Any] | None) -> None:
+        """The run ended, and all its files but the status are written."""
+        info = {**self._info, "status": status}
+        self._observe("w2s_run_finished", run=info, results=results)
+        self._folder.event({"event": "run_finished", "status": status})
         self._folder.status(status)
         self._folder.close()
 
@@ -289,7 +298,6 @@ def _block(use: Any) -> dict[str, Any]:
 
 
 def _write_results(plan: Plan, store: Store, folder: RunDir) -> Mapping[str, Any]:
-    from w2s_toolkit.report.html import write_report
     from w2s_toolkit.results import collect, dump, write_predictions
 
     results = collect(plan, store)
@@ -297,9 +305,15 @@ def _write_results(plan: Plan, store: Store, folder: RunDir) -> Mapping[str, Any
         index = write_predictions(plan, store, folder.path / "predictions")
     folder.write_json("predictions/index.json", index)
     folder.write_text("results.json", dump(results))
+    return results
+
+
+def _write_report(folder: RunDir) -> None:
+    """The report is last: it reads what all others wrote."""
+    from w2s_toolkit.report.html import write_report
+
     with folder.explained():
         write_report(folder.path)
-    return results
 
 
 def _as_stage(event: Mapping[str, Any]) -> dict[str, Any]:

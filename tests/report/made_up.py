@@ -17,6 +17,18 @@ _LEVELS = {"weak_floor": 0.62, "supervisor": 0.62, "student": 0.70, "strong_ceil
 _MODELS = {"weak_floor": "weak", "supervisor": "weak"}
 
 
+PLAN = [
+    {"id": "data", "key": "d", "kind": "data", "component": "tasks/made_up", "inputs": {}},
+    {
+        "id": "bootstrap/student/train",
+        "key": "t",
+        "kind": "train",
+        "component": "students/classifier",
+        "inputs": {"pool": "d"},
+    },
+]
+
+
 def metric(
     value: float | None, half: float | None = 0.02, n: int = 1000, reason: str = ""
 ) -> Results:
@@ -186,8 +198,9 @@ def write_run(path: Path, results: Results) -> Path:
     files = {
         "results.json": json.dumps(results),
         "predictions/index.json": json.dumps(index),
-        "plan.json": json.dumps({"stages": [{"id": "data"}, {"id": "bootstrap/student/train"}]}),
+        "plan.json": json.dumps({"stages": PLAN}),
         "env.json": json.dumps(env),
+        "usage.json": json.dumps({"seconds": 12.5, "ran": {}, "stages": {}}),
         "events.jsonl": "".join(f"{json.dumps(e)}\n" for e in events),
         "recipe.yaml": "# as given\nname: made-up\n",
         "resolved.yaml": recipe,

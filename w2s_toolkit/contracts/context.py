@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from w2s_toolkit.data import LabelSet, ModelRef
+from w2s_toolkit.data import Dataset, LabelSet, ModelRef
 
 T = TypeVar("T")
 
@@ -20,6 +20,22 @@ class Progress(Protocol):
 
     def advance(self, steps: int = 1, note: str = "") -> None:
         """Move on by ``steps``; ``note`` is a short text such as the current loss."""
+
+
+class Watch(Protocol):
+    """Looks at a student while it learns, which the report draws.
+
+    Attributes:
+        data: blind rows to label at each look.
+    """
+
+    data: Dataset
+
+    def due(self, step: int, total: int) -> bool:
+        """Whether to look after ``step`` of ``total`` steps."""
+
+    def record(self, step: int, total: int, labels: LabelSet) -> None:
+        """What the student says of ``data`` then. A step that is recorded again is replaced."""
 
 
 class Context(Protocol):
@@ -34,6 +50,7 @@ class Context(Protocol):
         scratch: private folder that survives a kill and is deleted on commit: checkpoints.
         threads: CPU threads this stage may use.
         references: predictions to compare with, by role; filled for evaluators only.
+        watch: for the training of a student that is to be looked at meanwhile; else None.
     """
 
     seed: int
@@ -43,6 +60,7 @@ class Context(Protocol):
     scratch: Path
     threads: int
     references: Mapping[str, LabelSet]
+    watch: Watch | None
 
     def model(self, name: str) -> Any:
         """The model component of an entry of ``models:``, constructed with its config."""

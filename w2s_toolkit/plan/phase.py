@@ -156,6 +156,9 @@ class PlannedPhase:
             config = config.ceiling()
         else:
             inputs["labels"] = labels
+            if watched := config.watched():
+                inputs["watch"] = self._cell.splits[watched.on]
+                inputs["watch_labels"] = self._weak_labels(watched.on, assisted=True)
         stage = self._cell.stage(
             "train",
             role,
