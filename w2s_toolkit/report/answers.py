@@ -18,11 +18,7 @@ FEW_CLASSES = 6
 
 
 class Texts:
-    """Texts by number, each once.
-
-    Args:
-        most: characters of a text that are kept; see :meth:`cut`.
-    """
+    """Texts by number, each once."""
 
     def __init__(self) -> None:
         self.values: list[str] = []
@@ -115,6 +111,11 @@ class Table:
         """A column of texts, None for null."""
         return self._table[name].to_pylist()  # type: ignore[no-any-return]
 
+    @property
+    def ids(self) -> pa.ChunkedArray:
+        """Example ids."""
+        return self._table["id"].cast(pa.string())
+
     def add(self, answers: Answers, answer: str, prob: str = "") -> int:
         """Put a column of answers into ``answers``; its number.
 
@@ -137,7 +138,7 @@ class Table:
         """
         missing = np.zeros(self._table.num_rows, bool)
         if "abstain" in self:
-            missing = np.array(self._table["abstain"].to_pylist(), dtype=bool)
+            missing = _integers(self._table["abstain"]).astype(bool)
         if rows is None:
             rows = np.arange(self._table.num_rows)
         absent = (rows < 0) | missing[rows] if len(missing) else np.ones(len(rows), bool)
@@ -157,8 +158,7 @@ class Table:
     def _probs(self, names: Sequence[str]) -> npt.NDArray[np.float64] | None:
         if not names:
             return None
-        columns = [self._table[name].to_pylist() for name in names]
-        return np.array(columns, dtype=np.float64).T.reshape(self._table.num_rows, len(names))
+        return np.stack([_floats(self._table[name]) for name in names], 1)
 
 
 def _integers(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
@@ -166,3 +166,10 @@ def _integers(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
     import pyarrow.compute as pc
 
     return arrow.to_numpy(pc.fill_null(column.cast(pa.int64()), arrow.scalar(-1))).astype(np.int64)
+
+
+def _floats(column: pa.ChunkedArray) -> npt.NDArray[np.float64]:
+    """Numbers with NaN for null."""
+    if column.null_count:
+        return np.array(column.to_pylist(), dtype=np.float64)
+    return np.asarray(arrow.to_numpy(column.cast(pa.float64())), dtype=np.float64)

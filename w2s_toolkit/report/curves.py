@@ -34,8 +34,8 @@ def curves(found: Sequence[Block], results: Mapping[str, Any]) -> Plot | None:
     caption = (
         "Share of rows that the student gets right, on which it says what its supervisor says, and "
         "share of the supervisor's errors that it repeats. When the last two rise while the first "
-        "falls, it imitates. The dashed grey line is the supervisor's accuracy, where a perfect "
-        "imitator would end. Bands are 95% intervals (Wilson, by group of rows)."
+        "falls, it imitates. The dashed grey line is the supervisor's accuracy, which a perfect "
+        "imitator's would come down to. Bands are 95% intervals (Wilson, by group of rows)."
     )
     if len(panels) > _MOST:
         caption += f" The first {_MOST} of {len(panels)} combinations."

@@ -126,8 +126,8 @@ class _Builder:
             if what in members[MOST_MEMBERS:] or not path.is_file():
                 continue
             table = Table(path, 10 * MOST_ROWS)
-            among = pa.chunked_array([pa.array(table.strings("id"), pa.string())])
-            column = table.add_labels(self.browser.answers, arrow.positions(wanted, among))
+            rows = arrow.positions(wanted, table.ids)
+            column = table.add_labels(self.browser.answers, rows)
             out.append({"what": what, "stage": made.id, "column": column})
         return out
 
