@@ -262,6 +262,13 @@ class EnsemblerConfig(ComponentConfig):
         return 1
 
 
+class WatchConfig(ComponentConfig):
+    """Looks at a student while it learns, to draw them; nothing is chosen by them."""
+
+    on: SplitName = Field("val", description="Split it is looked at on. It is not shown its gold.")
+    points: int = Field(10, ge=2, le=1000, description="How often, at equal distances.")
+
+
 class StudentConfig(ComponentConfig):
     """Config of a student."""
 
@@ -274,6 +281,9 @@ class StudentConfig(ComponentConfig):
         """
         return self
 
+    def watched(self) -> WatchConfig | None:
+        """Where it is looked at while it learns; None: nowhere."""
+        return None
 
 class AlignerConfig(SupervisorConfig):
     """Config of a supervisor made of students that were trained earlier in the same recipe.

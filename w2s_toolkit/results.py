@@ -18,9 +18,10 @@ from w2s_toolkit import arrow
 from w2s_toolkit.data import Dataset, LabelSet
 from w2s_toolkit.plan.plan import Measured, Plan, Predicted, Round
 from w2s_toolkit.signatures import failure_signatures
-from w2s_toolkit.stages.handlers import LABELS, METRICS
+from w2s_toolkit.stages.handlers import LABELS, METRICS, read_ref
 from w2s_toolkit.stages.loop import DECISION
 from w2s_toolkit.stages.rows import DATA, read_info
+from w2s_toolkit.stages.watch import CURVE
 from w2s_toolkit.store import Store
 
 SCHEMA = 1
@@ -58,6 +59,7 @@ def collect(plan: Plan, store: Store, partial: Mapping[str, str] | None = None) 
         "rows": rows,
         "tables": summary_tables + single_tables + tables,
         "gold_labels": _gold(plan, store),
+        "curves": _curves(plan, store),
         "warnings": _warnings(plan, store),
     }
     if partial:
@@ -117,7 +119,8 @@ def write_predictions(
 
     Columns: id, group (rows of one question), gold, weak (the supervisor's class), weak_p0 … (its
     probabilities), predicted, p0 … p(K−1), abstain. In a generation task gold, weak and predicted are
-    texts, and there are no probabilities. ``partial``: only of what was made.
+    texts, and there are no probabilities. The index names the stages that made labels, weak labels
+    and data. ``partial``: only of what was made.
     """
     if partial:
         plan = _as_far_as_made(plan, store)
@@ -138,6 +141,10 @@ def write_predictions(
                 "role": row.role,
                 "model": row.model,
                 "split": row.split,
+                "stages": {
+                    name: plan.graph[key].id
+                    for name, key in (("labels", row.key), ("weak", row.weak), ("data", row.data))
+                },
             }
         )
     return index
@@ -235,6 +242,25 @@ def _gold(plan: Plan, store: Store) -> list[dict[str, Any]]:
         for stage, counters in _manifests(plan, store, "counters")
         if counters.get("gold_labels")
     ]
+
+
+def _curves(plan: Plan, store: Store) -> list[dict[str, Any]]:
+    """What was measured while models were trained: looks at students, epochs that were chosen from."""
+    out = []
+    for stage in plan.graph:
+        found = store.get(stage.key, verify=False) if stage.kind in ("fit", "train") else None
+        if found is None:
+            continue
+        ref = read_ref(found.path)
+        if (found.path / CURVE).exists():
+            points = json.loads((found.path / CURVE).read_text())
+        else:
+            points = list(ref.details.get("curve") or ())
+        if points:
+            head = {"stage": stage.id, "phase": stage.name.partition("/")[0], "role": stage.role}
+            chosen = ref.details.get("epoch")
+            out.append({**head, "cells": sorted(stage.cells), "points": points, "chosen": chosen})
+    return out
 
 
 def _warnings(plan: Plan, store: Store) -> list[dict[str, Any]]:

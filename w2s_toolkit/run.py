@@ -154,7 +154,13 @@ def run_recipe(
             made = stage_objects(plan.graph, place)
             folder.link_stages({name: item.path for name, item in made.items()})
             hosted = spent_json(place.root, calls, folder.path.name) if calls else None
-            run.finished(status, results, stage_usage(made), hosted)
+            run.used(stage_usage(made), hosted)
+            if results is not None:
+                _write_report(folder)
+        except OutputError as problem:
+            status, error = "failed", error or problem
+        try:
+            run.finished(status, results)
         except OutputError as problem:
             status, error = "failed", error or problem
     return Outcome(
@@ -233,19 +239,17 @@ class _Run:
         self._folder.event({"event": "round_finished", **index})
         self._observe("w2s_round_finished", run=self._info, round=index)
 
-    def finished(
-        self, status: str, results: Mapping[str, Any] | None, usage: Any, hosted: Any = None
-    ) -> None:
-        """The run ended; ``usage`` is what each of its stages took, whenever it was made.
-
-        ``hosted`` is what its hosted models cost.
-        """
-        info = {**self._info, "status": status}
-        self._observe("w2s_run_finished", run=info, results=results)
-        self._folder.event({"event": "run_finished", "status": status})
+    def used(self, usage: Any, hosted: Any = None) -> None:
+        """What each of its stages took, whenever it was made; ``hosted``: what hosted models cost."""
         seconds = round(sum(self._seconds.values()), 3)
         facts = {"seconds": seconds, "ran": self._seconds, "stages": usage}
         self._folder.write_json("usage.json", facts | ({"hosted": hosted} if hosted else {}))
+
+    def finished(self, status: str, results: Mapping[str, Any] | None) -> None:
+        """The run ended, and all its files but the status are written."""
+        info = {**self._info, "status": status}
+        self._observe("w2s_run_finished", run=info, results=results)
+        self._folder.event({"event": "run_finished", "status": status})
         self._folder.status(status)
         self._folder.close()
 
@@ -332,7 +336,6 @@ def _block(use: Any) -> dict[str, Any]:
 def _write_results(
     plan: Plan, store: Store, folder: RunDir, partial: Mapping[str, str]
 ) -> Mapping[str, Any]:
-    from w2s_toolkit.report.html import write_report
     from w2s_toolkit.results import collect, dump, write_predictions
 
     plan.graph.settle(plan.axes)
@@ -341,9 +344,15 @@ def _write_results(
         index = write_predictions(plan, store, folder.path / "predictions", partial=bool(partial))
     folder.write_json("predictions/index.json", index)
     folder.write_text("results.json", dump(results))
+    return results
+
+
+def _write_report(folder: RunDir) -> None:
+    """The report is last: it reads what all others wrote."""
+    from w2s_toolkit.report.html import write_report
+
     with folder.explained():
         write_report(folder.path)
-    return results
 
 
 def _as_stage(event: Mapping[str, Any]) -> dict[str, Any]:

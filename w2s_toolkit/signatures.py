@@ -15,7 +15,39 @@ def failure_signatures(results: Mapping[str, Any]) -> list[dict[str, Any]]:
         rows = [r for r in results["summary"] if r["group"] == group and r["phase"] == phase]
         for name, message in _of_phase(rows):
             found.append({"name": name, "group": group, "phase": phase, "message": message})
+    return found + _imitations(results)
+
+
+def _imitations(results: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Students that came to repeat more of their supervisor's errors while they became worse."""
+    found = []
+    for curve in results.get("curves") or []:
+        points = [p for p in curve["points"] if p.get("agreement_weak_wrong") is not None]
+        if not points:
+            continue
+        best, last = max(points, key=lambda p: p["accuracy"]), points[-1]
+        independent = min(1.0, best["groups"] / max(1, best["n"]))  # rows of a group are alike
+        fell = best["accuracy"] - last["accuracy"]
+        rose = last["agreement_weak_wrong"] - best["agreement_weak_wrong"]
+        if fell > _doubt(best["accuracy"], best["n"] * independent) and rose > _doubt(
+            best["agreement_weak_wrong"], best["n_weak_wrong"] * independent
+        ):
+            axes = results["cells"][curve["cells"][0]]["axes"]
+            message = (
+                f"while it learned, the student fell from {best['accuracy']:.3f} to "
+                f"{last['accuracy']:.3f} and repeats {last['agreement_weak_wrong']:.0%} of its "
+                f"supervisor's errors in place of {best['agreement_weak_wrong']:.0%}: fewer steps may "
+                "be better"
+            )
+            group = {k: v for k, v in axes.items() if k != "seed"}
+            head = {"name": "over_imitation", "group": group, "phase": curve["phase"]}
+            found.append({**head, "message": message})
     return found
+
+
+def _doubt(share: float, rows: float) -> float:
+    """Two standard errors of a share of rows."""
+    return 2 * float((share * (1 - share) / max(1.0, rows)) ** 0.5)
 
 
 def _phases(rows: Sequence[Row]) -> list[tuple[Any, str]]:

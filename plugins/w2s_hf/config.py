@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -13,11 +13,13 @@ from w2s_hf.noise_config import NoiseConfig
 from w2s_toolkit.config import (
     NEUTRAL,
     ComponentConfig,
+    Digest,
     InputPath,
     ModelName,
     SplitName,
     StudentConfig,
     SupervisorConfig,
+    WatchConfig,
 )
 
 __all__ = [
@@ -97,10 +99,24 @@ class ClassifierConfig(StudentConfig, TrainingConfig):
     """A model with a classification head, trained on weak labels."""
 
     loss: LossConfig = Field(default_factory=XentConfig, description="xent or logconf.")
+    watch: WatchConfig | None = Field(
+        None,
+        description="Looks at it while it learns: how often it is right, and how often it says what "
+        "its supervisor says. The report draws that; nothing is chosen by it. null: no looks.",
+    )
 
     def ceiling(self) -> ClassifierConfig:
         """The same training with plain cross-entropy."""
-        return self.model_copy(update={"loss": XentConfig()})
+        return self.model_copy(update={"loss": XentConfig(), "watch": None})
+
+    def watched(self) -> WatchConfig | None:
+        """See :meth:`StudentConfig.watched`."""
+        return self.watch
+
+    def key_parts(self, digest: Digest) -> dict[str, Any]:
+        """A student that nobody looks at is the one that it was before there were looks."""
+        parts = super().key_parts(digest)
+        return parts if self.watch else {k: v for k, v in parts.items() if k != "watch"}
 
 
 class ZeroShotConfig(SupervisorConfig):

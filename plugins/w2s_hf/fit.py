@@ -36,6 +36,7 @@ from w2s_hf.predict import predict_logits, softmax
 from w2s_hf.team import Team
 from w2s_hf.tokens import Tokens, require_vocabulary, texts_of, tokenise
 from w2s_hf.train import TrainingRows, train
+from w2s_hf.watching import Looker
 from w2s_toolkit.contracts import Context
 from w2s_toolkit.data import Dataset, LabelSet, ModelRef
 from w2s_toolkit.errors import DataError, ModelError
@@ -133,7 +134,9 @@ def _train(
     require_vocabulary(rows.tokens, _vocabulary(network), model)
     team = Team(model.device)
     chooser = _Chooser(network, model, config, val, ctx) if val is not None else None
-    occurring = _occurring(network, rows.tokens, chooser.tokens if chooser else None)
+    looker = Looker(network, model, config, ctx, team) if ctx.watch and not chooser else None
+    watcher = chooser or looker
+    occurring = _occurring(network, rows.tokens, watcher.tokens if watcher else None)
     compact(network.body, network.body.get_input_embeddings(), occurring, config.weight_decay)
     with out_of_memory(model.name, "the model's size"):
         network.to(team.device)
@@ -156,7 +159,7 @@ def _train(
             ctx,
             team,
             dtype=model.dtype,
-            watcher=chooser,
+            watcher=watcher,
             checkpoints=checkpoints,
         )
     return chooser, about
@@ -259,6 +262,9 @@ class _Chooser:
         self._weights: dict[str, torch.Tensor] = {}
         self.best_epoch = 0
         self.curve: list[dict[str, float | int]] = []
+
+    def after_step(self, step: int, total: int) -> None:
+        """Epochs are chosen from, not steps."""
 
     def after_epoch(self, epoch: int) -> None:
         """Accuracy and cross-entropy on gold; higher accuracy wins, then lower cross-entropy."""

@@ -37,6 +37,9 @@ class TrainingRows:
 class Watcher(Protocol):
     """What happens between epochs; its state goes into checkpoints."""
 
+    def after_step(self, step: int, total: int) -> None:
+        """``step`` of ``total`` steps are finished."""
+
     def after_epoch(self, epoch: int) -> None:
         """``epoch`` epochs are finished."""
 
@@ -113,7 +116,7 @@ def train(
     Args:
         network: on ``team.device``; what is trained of it is float32.
         dtype: bfloat16 runs the body under autocast; float32 does not.
-        watcher: told after every epoch.
+        watcher: told after every step and epoch.
         checkpoints: where the state is kept; None keeps none.
 
     Raises:
@@ -179,6 +182,8 @@ def train(
                 step_tokens = int(lengths[batch].sum())
                 state.tokens += step_tokens
                 ctx.count("train_tokens", step_tokens)
+                if watcher is not None:
+                    watcher.after_step(state.step, total)
                 read = state.step % NOTE_EVERY == 0 or state.step == total
                 bar.advance(1, note=_note(batch_loss, state.step) if read else "")
                 if checkpoints and team.is_main and checkpoints.due():

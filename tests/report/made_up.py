@@ -17,6 +17,18 @@ _LEVELS = {"weak_floor": 0.62, "supervisor": 0.62, "student": 0.70, "strong_ceil
 _MODELS = {"weak_floor": "weak", "supervisor": "weak"}
 
 
+PLAN = [
+    {"id": "data", "key": "d", "kind": "data", "component": "tasks/made_up", "inputs": {}},
+    {
+        "id": "bootstrap/student/train",
+        "key": "t",
+        "kind": "train",
+        "component": "students/classifier",
+        "inputs": {"pool": "d"},
+    },
+]
+
+
 def metric(
     value: float | None, half: float | None = 0.02, n: int = 1000, reason: str = ""
 ) -> Results:
@@ -186,8 +198,9 @@ def write_run(path: Path, results: Results) -> Path:
     files = {
         "results.json": json.dumps(results),
         "predictions/index.json": json.dumps(index),
-        "plan.json": json.dumps({"stages": [{"id": "data"}, {"id": "bootstrap/student/train"}]}),
+        "plan.json": json.dumps({"stages": PLAN}),
         "env.json": json.dumps(env),
+        "usage.json": json.dumps({"seconds": 12.5, "ran": {}, "stages": {}}),
         "events.jsonl": "".join(f"{json.dumps(e)}\n" for e in events),
         "recipe.yaml": "# as given\nname: made-up\n",
         "resolved.yaml": recipe,
@@ -201,3 +214,27 @@ def write_run(path: Path, results: Results) -> Path:
 def _finished(stage: str, component: str, status: str, seconds: float) -> Results:
     head = {"event": "stage_finished", "stage": stage, "component": component}
     return {**head, "status": status, "seconds": seconds}
+
+
+def repeated(
+    promoted: Sequence[Sequence[bool]] = ((True, True), (False, True), (False, False)),
+) -> Results:
+    """A phase in rounds, one seed a column of ``promoted``; each round drifts a bit further."""
+    rounds = range(1, len(promoted) + 1)
+    results = results_of(phases=[f"loop/{n}" for n in rounds], seeds=range(len(promoted[0])))
+    for n in rounds:
+        head = {"group": {}, "seeds": [0, 1], "phase": f"loop/{n}", "role": "student"}
+        head |= {"model": "strong", "split": "test", "evaluator": "drift"}
+        results["summary"] += [
+            {**head, "metric": "kept", **metric(1 - 0.05 * n)},
+            {**head, "metric": "flips", **metric(0.04 * n)},
+            {**head, "metric": "ece", **metric(0.05, None, reason="no interval")},
+            {**head, "metric": "prior_shift", **metric(None, reason="there is no earlier student")},
+        ]
+    results["rounds"] = [
+        {"cell": seed, "seed": seed, "phase": "loop", "round": n, "promoted": said,
+         "reason": "" if said else "worse than its supervisor", "accuracy": {"student": 0.7}}
+        for n, seeds in enumerate(promoted, 1)
+        for seed, said in enumerate(seeds)
+    ]  # fmt: skip
+    return results

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import html
 import re
 import shutil
 from collections.abc import Callable
@@ -44,7 +47,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        if "style" not in self.open:
+        if not {"style", "script"} & set(self.open):
             self.words.append(data)
 
     def _note(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -74,7 +77,7 @@ def test_says_what_was_run_and_what_came_out(make_run: MakeRun) -> None:
         "Run made-up-1 , started 2025-03-01 10:00 UTC",
         "finetuned (model: weak, train_on: weak_train)",
         "2000 rows",
-        "1 cached, 1 ran of 2 planned",
+        "1 cached, 1 ran of 2; 12 s of work in all.",
         "bootstrap/strong_ceiling/train 2000",
         "torch 2.5.0",
         "zipp 3.1",
@@ -83,14 +86,14 @@ def test_says_what_was_run_and_what_came_out(make_run: MakeRun) -> None:
         "student-test.parquet",
     ):
         assert expected in page.text
-    assert page.tags.count("svg") == 3
+    assert page.tags.count("figure") == 3
     assert "incomplete" not in page.text
 
 
 def test_several_combinations_are_compared(make_run: MakeRun) -> None:
     page = page_of(make_run(matrix(6, seeds=(0, 1))))
     assert "6 combinations" in page.text
-    assert page.tags.count("svg") == 4
+    assert page.tags.count("figure") == 4
     assert "loss5 5 0.750 [0.730, 0.770]" in page.text
 
 
@@ -108,7 +111,8 @@ def test_several_combinations_are_compared(make_run: MakeRun) -> None:
 def test_needs_nothing_from_anywhere(results: dict[str, Any], make_run: MakeRun) -> None:
     text = write_report(make_run(results)).read_text(encoding="utf-8")
     page = Page(text)
-    assert not {"script", "link", "img", "iframe", "object"} & set(page.tags)
+    assert not {"link", "img", "iframe", "object"} & set(page.tags)
+    assert not [name for _, name, _ in page.attributes if name in ("src", "srcset", "onclick")]
     assert "http:" not in text
     assert "https:" not in text
     assert "@import" not in text
@@ -116,6 +120,21 @@ def test_needs_nothing_from_anywhere(results: dict[str, Any], make_run: MakeRun)
     assert all(link.startswith("#") for link in links)
     assert set(re.findall(r"url\(([^)]*)\)", text)) <= {f"#{i}" for i in page.ids}
     assert {link[1:] for link in links} <= set(page.ids)
+
+
+def test_only_the_script_of_the_page_may_run(make_run: MakeRun) -> None:
+    text = write_report(make_run(results_of())).read_text(encoding="utf-8")
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', text)
+    rules = dict(rule.partition(" ")[::2] for rule in html.unescape(policy).split("; "))
+    (code,) = re.findall(r"<script>(.*?)</script>", text, re.S)
+    digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
+    assert rules == {
+        "default-src": "'none'",
+        "style-src": "'unsafe-inline'",
+        "script-src": f"'sha256-{digest}'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
 
 
 def test_ids_are_unique_across_pictures(make_run: MakeRun) -> None:
@@ -152,8 +171,7 @@ def test_hostile_names_stay_text(make_run: MakeRun) -> None:
     (run / "resolved.yaml").write_text(f"description: '{HOSTILE}'\n", "utf-8")
     text = write_report(run).read_text(encoding="utf-8")
     page = Page(text)
-    assert "script" not in page.tags
-    assert "<script" not in text.lower()
+    assert page.tags.count("script") == text.lower().count("<script") == 1
     assert "\x1b" not in text
     assert HOSTILE in page.text
 
@@ -167,7 +185,7 @@ def test_same_run_same_bytes(make_run: MakeRun, tmp_path: Path) -> None:
     run = make_run(matrix(3, seeds=(0, 1)))
     first = write_report(run).read_bytes()
     # What a run writes after its report must not change the report.
-    (run / "usage.json").write_text("{}")
+    (run / "status").write_text("done\n")
     with (run / "events.jsonl").open("a") as events:
         events.write('{"event": "run_finished", "status": "done"}\n')
     moved = shutil.copytree(run, tmp_path / "elsewhere")
@@ -203,6 +221,7 @@ def test_signatures_stand_before_the_results(make_run: MakeRun) -> None:
         "recipe.yaml",
         "resolved.yaml",
         "overrides.txt",
+        "usage.json",
     ],
 )
 @pytest.mark.parametrize("damage", ["gone", "garbage"])
@@ -227,7 +246,7 @@ def test_empty_tables_are_no_pictures(make_run: MakeRun) -> None:
         table["rows"] = []
     results["gold_labels"] = []
     page = page_of(make_run(results))
-    assert page.tags.count("svg") == 2
+    assert page.tags.count("figure") == 2
     assert "None were recorded." in page.text
 
 

@@ -18,7 +18,7 @@ from w2s_toolkit.contracts.chat import (
     Message,
     ModelInfo,
 )
-from w2s_toolkit.contracts.context import Context, Progress
+from w2s_toolkit.contracts.context import Context, Progress, Watch
 from w2s_toolkit.contracts.ensembles import (
     Ensembler,
     EnsembleScorer,
@@ -76,4 +76,5 @@ __all__ = [
     "Task",
     "TaskData",
     "Together",
+    "Watch",
 ]

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_toolkit.calls import Calls
-from w2s_toolkit.data import LabelSet, ModelRef
+from w2s_toolkit.data import Dataset, LabelSet, ModelRef
 
 T = TypeVar("T")
 
@@ -21,6 +21,22 @@ class Progress(Protocol):
 
     def advance(self, steps: int = 1, note: str = "") -> None:
         """Move on by ``steps``; ``note`` is a short text such as the current loss."""
+
+
+class Watch(Protocol):
+    """Looks at a student while it learns, which the report draws.
+
+    Attributes:
+        data: blind rows to label at each look.
+    """
+
+    data: Dataset
+
+    def due(self, step: int, total: int) -> bool:
+        """Whether to look after ``step`` of ``total`` steps."""
+
+    def record(self, step: int, total: int, labels: LabelSet) -> None:
+        """What the student says of ``data`` then. A step that is recorded again is replaced."""
 
 
 class Context(Protocol):
@@ -36,6 +52,7 @@ class Context(Protocol):
         threads: CPU threads this stage may use.
         references: predictions to compare with, by role; filled for evaluators only.
         calls: cache, ledger and prices of hosted models; used by their components alone.
+        watch: for the training of a student that is to be looked at meanwhile; else None.
     """
 
     seed: int
@@ -46,6 +63,7 @@ class Context(Protocol):
     threads: int
     references: Mapping[str, LabelSet]
     calls: Calls
+    watch: Watch | None
 
     def model(self, name: str) -> Any:
         """The model component of an entry of ``models:``, constructed with its config."""

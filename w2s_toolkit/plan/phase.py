@@ -256,6 +256,9 @@ class PlannedPhase:
             config = config.ceiling()
         else:
             inputs["labels"] = labels
+            if watched := config.watched():
+                inputs["watch"] = self.cell.splits[watched.on]
+                inputs["watch_labels"] = self.weak_labels(watched.on, assisted=True)
         stage = self.cell.stage(
             "train",
             role,

@@ -150,6 +150,14 @@ def _check_leakage(phase: Phase, problems: Problems) -> None:
             f"the supervisor would label {phase.pool!r}, on which it was trained",
             "train it on another split, or set allow_overlap: true in the phase",
         )
+    student = phase.student.config if phase.student else None
+    watched = student.watched() if isinstance(student, StudentConfig) else None
+    if phase.student and watched and watched.on == supervisor.train_on:
+        problems.add(
+            (*phase.student.path, "watch"),
+            f"the supervisor would label {watched.on!r}, on which it was trained",
+            "watch the student on another split",
+        )
     repeat = phase.model.repeat
     kept = repeat.promote.on if repeat and repeat.promote else ""
     for use in phase.evaluate:

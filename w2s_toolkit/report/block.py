@@ -13,6 +13,7 @@ from w2s_toolkit.report.wording import (
     estimate,
     metric_name,
     number,
+    ordered_roles,
     role_name,
 )
 
@@ -170,8 +171,7 @@ class Block:
 
 def ordered(roles: Iterable[str]) -> list[str]:
     """Roles as they are shown: floor, supervisor, student, ceiling, then unknown ones by name."""
-    known = list(ROLES)
-    return sorted(roles, key=lambda r: (known.index(r) if r in known else len(known), r))
+    return sorted(roles, key=ordered_roles)
 
 
 def first(rows: Iterable[Row], role: str, metric: str) -> Row | None:

@@ -84,6 +84,28 @@ def value(axes: Axes, y: float, text: str) -> None:
     axes.text(1.025, y, text, transform=axes.get_yaxis_transform(), va="center", color=INK)
 
 
+def end_names(axes: Axes, ends: Sequence[tuple[str, float, float, str]], room: float) -> None:
+    """Names of lines at their ends, as (name, x, y, colour), moved apart where they would overlap.
+
+    ``room``: distance from the last end, in units of x.
+    """
+    low, high = axes.get_ylim()
+    apart, height = (high - low) * 0.1, -1e9
+    last = max((x for _, x, _, _ in ends), default=0.0)
+    for text, x, y, colour in sorted(ends, key=lambda end: end[2]):
+        height = max(y, height + apart)
+        axes.annotate(
+            cut(text, 16),
+            (x, y),
+            (last + room, height),
+            va="center",
+            color=colour,
+            annotation_clip=False,
+            fontsize=9,
+        )
+    axes.set_ylim(low, high)
+
+
 def cut(text: str, most: int) -> str:
     """A name in one line of at most so many characters."""
     text = printable(text).replace("\n", " ")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from w2s_toolkit.report.wording import Axes, canonical
+
+if TYPE_CHECKING:
+    from w2s_toolkit.report.spending import Spent
 
 _PACKAGES = (
     "w2s-toolkit",
@@ -129,14 +132,13 @@ def matrix(cells: list[dict[str, Any]]) -> list[tuple[str, list[str]]]:
     return [*out, ("seed", seeds)] if seeds else out
 
 
-def stages(events: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], str]:
-    """Finished stages, and how many of them ran: ``20 ran, 5 cached``."""
-    found = [e for e in events if e.get("event") == "stage_finished"]
+def tally(stages: Iterable[Spent]) -> str:
+    """How the stages ended: ``20 ran, 5 cached of 25``."""
     words: dict[str, int] = {}
-    for event in found:
-        word = str(event.get("status") or "unknown")
-        words[word] = words.get(word, 0) + 1
-    return found, ", ".join(f"{n} {word}" for word, n in words.items())
+    for stage in stages:
+        words[stage.status] = words.get(stage.status, 0) + 1
+    said = ", ".join(f"{n} {word}" for word, n in words.items())
+    return f"{said} of {sum(words.values())}"
 
 
 def versions(env: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -1,21 +1,30 @@
-"""A run's ``report.html``: one file that needs nothing else, neither network nor script."""
+"""A run's ``report.html``: one file that needs nothing else."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from w2s_toolkit.report import facts
+from markupsafe import Markup
+
+from w2s_toolkit.report import beside, facts
+from w2s_toolkit.report.artefacts import Artefacts
 from w2s_toolkit.report.block import Block
 from w2s_toolkit.report.blocks import axes_of, blocks, titles
 from w2s_toolkit.report.remarks import remarks, signatures, unsaid
+from w2s_toolkit.report.spending import spent_by_stage
+from w2s_toolkit.report.stagegraph import graphs
 from w2s_toolkit.report.wording import (
     ROLES,
     SHORT_ROLES,
+    amount,
     count,
+    duration,
     estimate,
     interval,
     metric_name,
@@ -33,20 +42,29 @@ if TYPE_CHECKING:
 def write_report(run: Path) -> Path:
     """Write ``report.html`` into a run directory and return its path.
 
-    What the directory lacks is named in the page. Times and costs come from the event log alone,
-    so that the page has the same bytes whenever it is built.
+    Beside it go the pictures, ``figures/*.svg``, and the numbers, ``results.csv`` and ``seeds.csv``.
+    What the directory lacks is named in the page. All of it comes from files that never change
+    again, so that the page has the same bytes whenever it is built.
     """
-    from markupsafe import Markup
-
-    files = facts.RunFiles(run)
+    files, artefacts = facts.RunFiles(run), Artefacts(run)
+    results = files.json("results.json", dict)
+    found = {
+        **_run(files, artefacts),
+        **_results(results),
+        "browser": _browser(files, artefacts, results),
+    }
+    beside.write_numbers(run, results)
+    beside.write_figures(run, found["plots"])
+    code = _code()
     page = (
         _environment()
         .get_template("page.html")
         .render(
             css=Markup(_part("page.css")),
-            **_run(files),
-            **_results(files.json("results.json", dict)),
-            missing=files.missing,
+            js=Markup(code),
+            policy=_policy(code),
+            **found,
+            missing=list(dict.fromkeys(files.missing)),
         )
     )
     target = run / "report.html"
@@ -57,22 +75,53 @@ def write_report(run: Path) -> Path:
     return target
 
 
-def _run(files: facts.RunFiles) -> dict[str, Any]:
+def _code() -> str:
+    """The page's script: its files one after the other."""
+    return "\n".join(map(_part, ("page.js", "examples.js", "example.js")))
+
+
+def _policy(code: str) -> str:
+    """What the page may do: run the one script with this hash, and fetch nothing."""
+    digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
+    allowed = ("style-src 'unsafe-inline'", f"script-src 'sha256-{digest}'")
+    return "; ".join(("default-src 'none'", *allowed, "base-uri 'none'", "form-action 'none'"))
+
+
+def _browser(
+    files: facts.RunFiles, artefacts: Artefacts, results: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """Packed examples and transcripts, and what is left out of them."""
+    from w2s_toolkit.report.examples import browse
+    from w2s_toolkit.report.payload import packed
+
+    found = browse(files, artefacts, results)
+    if found is None:
+        return None
+    examples, talks, notes = packed(found)
+    return {"examples": examples, "talks": talks, "notes": notes}
+
+
+def _run(files: facts.RunFiles, artefacts: Artefacts) -> dict[str, Any]:
     """What was run: everything but the results."""
     recipe, env = files.yaml("resolved.yaml"), files.json("env.json", dict)
     events = files.events()
     start = next((e for e in events if e["event"] == "run_started"), {})
-    finished, tally = facts.stages(events)
+    spent = spent_by_stage(files, artefacts)
+    tokens, usd = [s.tokens for s in spent if s.tokens], [s.usd for s in spent if s.usd is not None]
+    totals = [f"{duration(sum(s.seconds or 0 for s in spent))} of work in all"]
+    totals += [f"{amount(sum(tokens))} tokens"] if tokens else []
+    totals += [f"${sum(usd):.4f} for hosted models"] if usd else []
     return {
         "run": str(start.get("id") or files.path.name),
         "started": str(start.get("time") or "")[:16].replace("T", " "),
         "description": str(recipe.get("description") or ""),
         "models": facts.models(recipe),
         "phases": facts.phases(recipe),
-        "stages": finished,
-        "tally": tally,
-        "seconds": sum(float(e.get("seconds") or 0) for e in finished),
-        "planned": len(files.json("plan.json", dict).get("stages") or []),
+        "stages": spent,
+        "tally": facts.tally(spent),
+        "totals": totals,
+        "priced": bool(usd),
+        "graphs": graphs(spent),
         "versions": facts.versions(env),
         "packages": sorted((env.get("packages") or {}).items()),
         "plugins": env.get("plugins") or [],
@@ -104,6 +153,7 @@ def _results(results: Mapping[str, Any]) -> dict[str, Any]:
         "remarks": remarks(results),
         "unsaid": unsaid(results),
         "summary": results.get("summary") or [],
+        "unfinished": results.get("unfinished") or [],
     }
 
 
@@ -113,7 +163,7 @@ def _plots(
     """Pictures by name; those that there is no data for are left out."""
     if not found:
         return {}
-    from w2s_toolkit.report import bars, recovered, reliability, staircase
+    from w2s_toolkit.report import bars, curves, generations, recovered, reliability, staircase
 
     classes = len(task.get("classes") or ())
     drawn = {
@@ -121,6 +171,8 @@ def _plots(
         "staircase": staircase.staircase(found),
         "recovered": recovered.recovered(found),
         "agreement": bars.agreement(found),
+        "generations": generations.generations(found, results),
+        "curves": curves.curves(found, results),
         "reliability": reliability.reliability(found, results.get("tables") or []),
     }
     return {name: plot for name, plot in drawn.items() if plot}
@@ -138,7 +190,9 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     filters: dict[str, Callable[..., Any]] = {
+        "amount": amount,
         "count": count,
+        "duration": duration,
         "estimate": _typeset(estimate),
         "interval": _typeset(interval),
         "number": _typeset(number),

@@ -38,7 +38,7 @@ def staircase(found: Sequence[Block]) -> Plot | None:
     name = metric_name(metric)
     heading = f"{name[:1].upper()}{name[1:]} by size of the student"
     with drawing():
-        whole = _HEIGHT + FOOT + 0.1
+        whole = _HEIGHT + FOOT + 0.3  # names may stand above the frame
         sheet = figure(whole)
         box = (_LEFT / WIDTH, FOOT / whole, (WIDTH - _LEFT - _RIGHT) / WIDTH, _HEIGHT / whole)
         axes = sheet.add_axes(box)

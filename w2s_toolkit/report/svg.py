@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from markupsafe import Markup
     from matplotlib.figure import Figure
 
+    from w2s_toolkit.report.canvas import Plot
+
 INK, MUTED, GRID, PAPER = "#1b1b1b", "#5f5f5f", "#d9d9d9", "#fdfdfd"
 
 COLOURS = {
@@ -97,4 +99,36 @@ def inline_svg(figure: Figure, name: str, label: str) -> Markup:
     return Markup(
         f'<svg class="plot" role="img" aria-label="{escape(printable(label))}"{size} '
         f'stroke-linejoin="round" font-family="inherit">{body.strip()}</svg>'
+    )
+
+
+def standalone(plot: Plot) -> str:
+    """A picture as a file of its own: with heading, legend and light colours, for papers and slides."""
+    from markupsafe import escape
+
+    text = str(plot.svg)
+    for colour, variable in _VARIABLES.items():
+        text = text.replace(variable, colour)
+    text = text.replace("inherit", "DejaVu Sans, Verdana, sans-serif")
+    box = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', text)
+    width, height = (float(box.group(1)), float(box.group(2))) if box else (320.0, 240.0)
+    foot = 22 if plot.roles else 0
+    legend, x = [], 8.0
+    for role in plot.roles:
+        name, colour = role.replace("_", " "), COLOURS.get(role, MUTED)
+        legend.append(
+            f'<rect x="{x:g}" y="{height + 32:g}" width="9" height="9" fill="{colour}"/>'
+            f'<text x="{x + 13:g}" y="{height + 40:g}">{escape(name)}</text>'
+        )
+        x += 24 + 6 * len(name)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height + 24 + foot:g}" '
+        f'width="{width:g}pt" height="{height + 24 + foot:g}pt" fill="{INK}" font-size="9.5" '
+        'font-family="DejaVu Sans, Verdana, sans-serif">'
+        f"<title>{escape(printable(plot.heading))}</title>"
+        f"<desc>{escape(printable(plot.caption))}</desc>"
+        f'<rect width="100%" height="100%" fill="#ffffff"/>'
+        f'<text x="8" y="16" font-size="11" font-weight="bold">{escape(printable(plot.heading))}</text>'
+        f'<svg y="24" width="{width:g}" height="{height:g}"{text[len("<svg") :]}'
+        f"{''.join(legend)}</svg>\n"
     )

@@ -37,6 +37,12 @@ def role_name(role: str) -> str:
     return ROLES.get(role, role.replace("_", " "))
 
 
+def ordered_roles(role: str) -> tuple[int, str]:
+    """What roles are sorted by: floor, supervisor, student, ceiling, then unknown ones by name."""
+    known = list(ROLES)
+    return (known.index(role) if role in known else len(known), role)
+
+
 def metric_name(metric: str) -> str:
     """``auroc`` -> ``AUROC``."""
     return _METRICS.get(metric, metric.replace("_", " "))
@@ -69,6 +75,29 @@ def estimate(row: Row | None, digits: int = 3, *, signed: bool = False) -> str:
 def count(amount: int, noun: str) -> str:
     """``1 seed``, ``3 seeds``."""
     return f"{amount} {noun}" if amount == 1 else f"{amount} {noun}s"
+
+
+def duration(seconds: float) -> str:
+    """``< 0.1 s``, ``0.3 s``, ``38 s``, ``2 min 14 s``, ``3 h 05 min``."""
+    if seconds < 0.1:
+        return "< 0.1 s"
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+
+def amount(number: int) -> str:
+    """``950``, ``64k``, ``1.2M``."""
+    if number < 1000:
+        return str(number)
+    if number < 999_500:
+        return f"{number / 1000:.0f}k" if number >= 9950 else f"{number / 1000:.1f}k"
+    return f"{number / 1e6:.1f}M"
 
 
 def size(number: float) -> str:
@@ -121,7 +150,19 @@ class Axes:
 
 
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:
-    return {key: str(value) for key, value in values.items()}
+    return {key: _said(value) for key, value in values.items()}
+
+
+def _said(value: Any) -> str:
+    """A value of an axis: ``bagging (members: 4)`` for a block, as YAML has it for others."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_said, value))}]"
+    if not isinstance(value, Mapping):
+        return str(value)
+    rest = ", ".join(f"{k}: {_said(v)}" for k, v in value.items() if k != "use")
+    if "use" not in value:
+        return f"{{{rest}}}"
+    return f"{value['use']} ({rest})" if rest else str(value["use"])
 
 
 def _unlike(short: Mapping[str, str]) -> dict[str, str]:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_toolkit.calls import Calls
-from w2s_toolkit.contracts import EventSink
+from w2s_toolkit.contracts import EventSink, Watch
 from w2s_toolkit.data import Dataset, LabelSet, ModelRef
 from w2s_toolkit.errors import DataError, ModelError
 from w2s_toolkit.stages.shared import SharedObjects
@@ -64,6 +64,7 @@ class StageContext:
         self.threads = threads
         self.references: Mapping[str, LabelSet] = dict(references or {})
         self.calls = calls or Calls(stage=stage)
+        self.watch: Watch | None = None
         self.counters: Counter[str] = Counter()
         self.warnings: list[dict[str, str]] = []
         self._models = dict(models or {})

@@ -29,6 +29,7 @@ from w2s_toolkit.stages import rows
 from w2s_toolkit.stages.context import StageContext
 from w2s_toolkit.stages.loop import run_decide, run_part
 from w2s_toolkit.stages.members import Members, Sample
+from w2s_toolkit.stages.watch import CURVE, GoldWatch
 from w2s_toolkit.store import Store
 
 T = TypeVar("T")
@@ -336,7 +337,19 @@ def run_train(work: Work) -> None:
             next_step="the remarks above, of the stage that made the labels, say why",
         )
     work.context.count("training_rows", usable)
+    watch = _watch(work)
+    work.context.watch = watch
     _write_ref(work, work.instance.train(pool.blind(), labels, work.context), "train")
+    if watch is not None:
+        (work.out / CURVE).write_text(watch.text)
+
+
+def _watch(work: Work) -> GoldWatch | None:
+    if "watch" not in work.job.inputs:
+        return None
+    config = work.instance.config.watched()
+    weak = work.labels("watch_labels")
+    return GoldWatch(work.dataset("watch"), weak, config.points, work.context.scratch / CURVE)
 
 
 def run_evaluate(work: Work) -> None:

@@ -1,0 +1,87 @@
+"""Looks at a student while it learns: what the report draws as training curves."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from w2s_toolkit.data import Dataset, LabelSet
+
+CURVE = "curve.json"
+
+
+class GoldWatch:
+    """See :class:`~w2s_toolkit.contracts.Watch`. The student sees neither gold nor what comes of it.
+
+    Args:
+        data: the split, with gold.
+        weak: the supervisor's labels on it.
+        points: looks in all.
+        file: where they are kept, so that a training that was killed goes on with them.
+    """
+
+    def __init__(self, data: Dataset, weak: LabelSet, points: int, file: Path) -> None:
+        self.data = data.blind()
+        self._gold = _answers_of(LabelSet.of_gold(data))
+        self._weak = _answers_of(weak.align(data))
+        self._groups = len(set(data.groups)) or len(data)
+        self._points, self._file = points, file
+        self._looks = _read(file)
+
+    def due(self, step: int, total: int) -> bool:
+        """See :meth:`Watch.due`."""
+        looks = min(self._points, total)
+        return step * looks // total > (step - 1) * looks // total
+
+    def record(self, step: int, total: int, labels: LabelSet) -> None:
+        """See :meth:`Watch.record`."""
+        said = _answers_of(labels.align(self.data))
+        given = self._weak != _NONE
+        wrong = given & (self._weak != self._gold)
+        self._looks[step] = {
+            "step": step,
+            "part": step / total,
+            "accuracy": _share(said == self._gold),
+            "agreement": _share((said == self._weak)[given]),
+            "agreement_weak_wrong": _share((said == self._weak)[wrong]),
+            "weak_accuracy": _share((self._weak == self._gold)[given]),
+            "n": len(said),
+            "n_weak_wrong": int(wrong.sum()),
+            "groups": self._groups,
+        }
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        part = self._file.with_name(f".{self._file.name}.part")
+        part.write_text(self.text, encoding="utf-8")
+        part.replace(self._file)
+
+    @property
+    def text(self) -> str:
+        """All looks in the order of their steps, as JSON."""
+        looks = [self._looks[step] for step in sorted(self._looks)]
+        return json.dumps(looks, indent=1, sort_keys=True) + "\n"
+
+
+_NONE = "\0"
+"""In place of the answer of a row that has none."""
+
+
+def _answers_of(labels: LabelSet) -> npt.NDArray[np.object_]:
+    texts = labels.texts if labels.texts is not None else map(str, labels.predicted.tolist())
+    answers = np.array([*texts, ""], dtype=object)[:-1]
+    answers[labels.abstain] = _NONE
+    return answers
+
+
+def _share(flags: npt.NDArray[np.bool_]) -> float | None:
+    return float(flags.mean()) if len(flags) else None
+
+
+def _read(file: Path) -> dict[int, dict[str, Any]]:
+    try:
+        return {int(look["step"]): look for look in json.loads(file.read_text(encoding="utf-8"))}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
