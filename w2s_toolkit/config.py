@@ -285,6 +285,7 @@ class StudentConfig(ComponentConfig):
         """Where it is looked at while it learns; None: nowhere."""
         return None
 
+
 class AlignerConfig(SupervisorConfig):
     """Config of a supervisor made of students that were trained earlier in the same recipe.
 

@@ -87,6 +87,8 @@ def _as_far_as_made(plan: Plan, store: Store) -> Plan:
             for cell, splits in plan.splits.items()
         },
     )
+
+
 def _ordered(items: Iterable[T]) -> list[T]:
     """In the order of the recipe: rounds are planned as they come, several cells at a time."""
     return sorted(items, key=lambda item: item.order)
