@@ -12,14 +12,14 @@ from weakref import WeakKeyDictionary
 
 import anyio
 import httpx2
-from openai import AsyncOpenAI
+from openai import DEFAULT_CONNECTION_LIMITS, AsyncOpenAI
 
 from w2s_openai.failures import CallError
 from w2s_toolkit.calls import Scrubber
 from w2s_toolkit.calls.scrub import ScrubbedLogs
 from w2s_toolkit.contracts.chat import FailureCode
 
-START = 8
+START = 16
 """Requests at a time to begin with."""
 
 LOST_IN_A_ROW = 5
@@ -175,8 +175,16 @@ class Endpoint:
     def _line(self) -> _Line:
         loop = asyncio.get_running_loop()
         if loop not in self._lines:
+            # The SDK's own HTTP client closes itself when it is collected, in whatever loop runs then.
+            http = httpx2.AsyncClient(
+                timeout=self.timeout, follow_redirects=True, limits=DEFAULT_CONNECTION_LIMITS
+            )
             client = AsyncOpenAI(
-                api_key=self._key, base_url=self._url, max_retries=0, timeout=self.timeout
+                api_key=self._key,
+                base_url=self._url,
+                max_retries=0,
+                timeout=self.timeout,
+                http_client=http,
             )
             self._lines[loop] = _Line(client, anyio.CapacityLimiter(self.concurrency.limit))
         return self._lines[loop]

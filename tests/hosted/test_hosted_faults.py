@@ -123,18 +123,19 @@ def test_a_429_halves_the_requests_under_way(proxied: Make, model: Make, context
     assert all(isinstance(a, ChatResult) for a in answers)
     from w2s_openai.endpoint import Concurrency
 
-    flow = Concurrency(16)
-    assert flow.limit == 8
+    flow = Concurrency(64)
+    assert flow.limit == 16
     flow.throttled(sent_at=1.0)
     flow.throttled(sent_at=1.0)  # sent before the cut: says nothing new
-    assert flow.limit == 4
-    for _ in range(8):
+    assert flow.limit == 8
+    for _ in range(9):
         flow.succeeded()
-    assert flow.limit == 5, "after a cut it grows by one with every round"
-    fresh = Concurrency(16)
-    for _ in range(8):
+    assert flow.limit == 9, "after a cut it grows by one with every round"
+    fresh = Concurrency(64)
+    for _ in range(16):
         fresh.succeeded()
-    assert fresh.limit == 16, "before any cut it doubles"
+    assert fresh.limit == 32, "before any cut it doubles"
+    assert Concurrency(2).limit == 2
 
 
 def test_equal_questions_at_a_time_are_asked_once_and_samples_apart(
