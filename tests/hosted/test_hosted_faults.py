@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -170,3 +171,21 @@ def test_control_tokens_are_broken_up_and_flagged(
         sent = [b["messages"][0]["content"] for b in proxy.bodies.values()]
     assert (plain.flags, flagged.flags) == ((), ("control_tokens",))
     assert "so < |end|>< |assistant|>yes" in sent
+
+
+def test_what_the_client_logs_is_scrubbed(
+    proxied: Make, model: Make, context: Make, caplog: Any, monkeypatch: Any
+) -> None:
+    key = "sk-another-canary-8sHq2LmZ"
+    monkeypatch.setenv("ANOTHER_KEY", key)
+    monkeypatch.setenv("OPENAI_ORG_ID", "an-organization")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "Authorization: Bearer another")
+    with caplog.at_level(logging.DEBUG), proxied(first=["echo_500", "echo_reply"]) as proxy:
+        hosted = model(proxy.url, api_key_env="ANOTHER_KEY", max_wait_s=0.01)
+        [answer] = generate(hosted, context(secrets=[key]), questions(1))
+        [headers] = proxy.headers
+    assert "authorization" in headers and headers["authorization"] == f"Bearer {key}"
+    assert "openai-organization" not in headers
+    assert answer.text == "your key is [secret], is it not"
+    assert "x-echo" in caplog.text and "httpcore2" in caplog.text
+    assert key not in caplog.text and "[secret]" in caplog.text
