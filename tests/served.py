@@ -38,7 +38,7 @@ def serving(model: Path, home: Path) -> Iterator[str]:
     with (home / "log").open("w") as log:
         process = subprocess.Popen(command, env=env, stdout=log, stderr=log)
     try:
-        for _ in range(240):
+        for _ in range(480):
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2):
                     break

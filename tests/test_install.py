@@ -92,7 +92,8 @@ def test_the_wheel_holds_every_package_and_data_file_and_no_tests(wheel: Path) -
             assert path.relative_to(ROOT).as_posix() in names
     top = {n.split("/")[0] for n in names}
     assert {t for t in top if not t.endswith(".dist-info")} == {
-        "w2s_toolkit", "w2s_ensembles", "w2s_hf", "w2s_lab", "w2s_metrics", "w2s_recipes", "w2s_tasks",
+        "w2s_toolkit", "w2s_ensembles", "w2s_hf", "w2s_lab", "w2s_metrics", "w2s_openai", "w2s_recipes",
+        "w2s_tasks",
     }  # fmt: skip
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Literal, TypeVar
 
 from w2s_openai.asking import Asked, Asker
 from w2s_openai.config import OpenAIModelConfig
@@ -23,6 +24,8 @@ from w2s_toolkit.contracts import (
     ModelInfo,
     Progress,
 )
+
+T = TypeVar("T")
 
 FILTERED = frozenset({"content_filter", "filter", "safety", "SAFETY"})
 
@@ -65,7 +68,7 @@ class HostedChat:
         """See :meth:`ChatModel.generate_many`. Requests run side by side as far as the endpoint lets them."""
         self._begin()
         with self._ctx.progress(len(requests), f"asking {self._config.id}") as bar:
-            return list(await asyncio.gather(*(self._answer(r, bar) for r in requests)))
+            return await self._side_by_side([partial(self._answer, r, bar) for r in requests])
 
     async def score_many(
         self, requests: Sequence[ChatRequest], choices: Sequence[Sequence[str]]
@@ -80,7 +83,7 @@ class HostedChat:
         self._begin()
         with self._ctx.progress(len(requests), f"scoring with {self._config.id}") as bar:
             pairs = zip(requests, choices, strict=True)
-            return list(await asyncio.gather(*(self._score(r, c, bar) for r, c in pairs)))
+            return await self._side_by_side([partial(self._score, *pair, bar) for pair in pairs])
 
     async def close(self) -> None:
         """See :meth:`ChatModel.close`."""
@@ -88,6 +91,27 @@ class HostedChat:
             self._open = False
             await self._endpoint.close()
         self._ctx.calls.ledger.close()
+
+    async def _side_by_side(self, asks: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
+        """All answers in order. Some more than may be under way, since those that wait to be tried again
+        hold no slot; not all at once, so that the first is sent before the last is put together."""
+        answers: dict[int, T] = {}
+        left = iter(enumerate(asks))
+
+        async def work() -> None:
+            for number, ask in left:
+                answers[number] = await ask()
+
+        width = min(len(asks), 2 * self._config.max_concurrency + 8)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(width):
+                    group.create_task(work())
+        except (
+            BaseExceptionGroup
+        ) as several:  # cache or ledger cannot be written: one reason will do
+            raise several.exceptions[0] from None
+        return [answers[number] for number in range(len(asks))]
 
     def _begin(self) -> None:
         if not self._open:

@@ -12,14 +12,15 @@ from weakref import WeakKeyDictionary
 
 import anyio
 import httpx2
-from openai import AsyncOpenAI
+from openai import DEFAULT_CONNECTION_LIMITS, AsyncOpenAI
 
+from w2s_openai.config import OPENAI
 from w2s_openai.failures import CallError
 from w2s_toolkit.calls import Scrubber
 from w2s_toolkit.calls.scrub import ScrubbedLogs
 from w2s_toolkit.contracts.chat import FailureCode
 
-START = 8
+START = 16
 """Requests at a time to begin with."""
 
 LOST_IN_A_ROW = 5
@@ -30,7 +31,8 @@ PAUSE = 30.0
 
 LOGGERS = (
     "openai", "openai._base_client", "openai._response", "openai._legacy_response",
-    "httpx2", "httpcore2", "httpcore2.connection", "httpcore2.http11", "httpcore2.proxy",
+    "httpx2", "httpcore2", "httpcore2.connection", "httpcore2.http11", "httpcore2.http2",
+    "httpcore2.proxy", "httpcore2.socks",
 )  # fmt: skip
 
 
@@ -175,8 +177,21 @@ class Endpoint:
     def _line(self) -> _Line:
         loop = asyncio.get_running_loop()
         if loop not in self._lines:
-            client = AsyncOpenAI(
-                api_key=self._key, base_url=self._url, max_retries=0, timeout=self.timeout
+            # The SDK's own HTTP client closes itself when it is collected, in whatever loop runs then.
+            http = httpx2.AsyncClient(
+                timeout=self.timeout, follow_redirects=True, limits=DEFAULT_CONNECTION_LIMITS
             )
+            client = AsyncOpenAI(
+                api_key=self._key,
+                admin_api_key="",  # none is taken from the environment
+                base_url=self._url,
+                max_retries=0,
+                timeout=self.timeout,
+                http_client=http,
+                # Said in so many words, no variable of the SDK replaces it.
+                default_headers={"Authorization": f"Bearer {self._key}"},
+            )
+            if self._url != OPENAI:  # whose account it is, is for OpenAI alone
+                client.organization = client.project = None
             self._lines[loop] = _Line(client, anyio.CapacityLimiter(self.concurrency.limit))
         return self._lines[loop]

@@ -67,6 +67,7 @@ class Proxy:
         self.usage = [0, 0]
         self.under_way = self.most_under_way = 0
         self.bodies: dict[str, Any] = {}
+        self.headers: list[dict[str, str]] = []
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Proxy]:
@@ -151,7 +152,7 @@ class Proxy:
         self._write(writer, status, content, {"x-echo": key} if fault else {})
         await writer.drain()
         if status == 200 and body:
-            self._complete(name, body, json.loads(content))
+            self._complete(name, body, json.loads(content), headers)
         return True
 
     def _fault(self, name: str) -> str:
@@ -163,9 +164,10 @@ class Proxy:
             return ""
         return self.faults[number // 10_000 % len(self.faults)]
 
-    def _complete(self, name: str, body: bytes, reply: Any) -> None:
+    def _complete(self, name: str, body: bytes, reply: Any, headers: dict[str, str]) -> None:
         self.completed[name] += 1
         self.bodies[name] = json.loads(body)
+        self.headers.append(headers)
         self.usage[0] += reply["usage"]["prompt_tokens"]
         self.usage[1] += reply["usage"]["completion_tokens"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -123,18 +124,19 @@ def test_a_429_halves_the_requests_under_way(proxied: Make, model: Make, context
     assert all(isinstance(a, ChatResult) for a in answers)
     from w2s_openai.endpoint import Concurrency
 
-    flow = Concurrency(16)
-    assert flow.limit == 8
+    flow = Concurrency(64)
+    assert flow.limit == 16
     flow.throttled(sent_at=1.0)
     flow.throttled(sent_at=1.0)  # sent before the cut: says nothing new
-    assert flow.limit == 4
-    for _ in range(8):
+    assert flow.limit == 8
+    for _ in range(9):
         flow.succeeded()
-    assert flow.limit == 5, "after a cut it grows by one with every round"
-    fresh = Concurrency(16)
-    for _ in range(8):
+    assert flow.limit == 9, "after a cut it grows by one with every round"
+    fresh = Concurrency(64)
+    for _ in range(16):
         fresh.succeeded()
-    assert fresh.limit == 16, "before any cut it doubles"
+    assert fresh.limit == 32, "before any cut it doubles"
+    assert Concurrency(2).limit == 2
 
 
 def test_equal_questions_at_a_time_are_asked_once_and_samples_apart(
@@ -169,3 +171,21 @@ def test_control_tokens_are_broken_up_and_flagged(
         sent = [b["messages"][0]["content"] for b in proxy.bodies.values()]
     assert (plain.flags, flagged.flags) == ((), ("control_tokens",))
     assert "so < |end|>< |assistant|>yes" in sent
+
+
+def test_what_the_client_logs_is_scrubbed(
+    proxied: Make, model: Make, context: Make, caplog: Any, monkeypatch: Any
+) -> None:
+    key = "sk-another-canary-8sHq2LmZ"
+    monkeypatch.setenv("ANOTHER_KEY", key)
+    monkeypatch.setenv("OPENAI_ORG_ID", "an-organization")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "Authorization: Bearer another")
+    with caplog.at_level(logging.DEBUG), proxied(first=["echo_500", "echo_reply"]) as proxy:
+        hosted = model(proxy.url, api_key_env="ANOTHER_KEY", max_wait_s=0.01)
+        [answer] = generate(hosted, context(secrets=[key]), questions(1))
+        [headers] = proxy.headers
+    assert "authorization" in headers and headers["authorization"] == f"Bearer {key}"
+    assert "openai-organization" not in headers
+    assert answer.text == "your key is [secret], is it not"
+    assert "x-echo" in caplog.text and "httpcore2" in caplog.text
+    assert key not in caplog.text and "[secret]" in caplog.text

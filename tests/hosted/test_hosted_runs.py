@@ -282,3 +282,20 @@ def test_a_missing_key_ends_a_run_before_it_begins(recipe: Any, w2s: Any) -> Non
     done = w2s("run", recipe("http://127.0.0.1:9/v1", "api_key_env: NO_SUCH_KEY_AT_ALL"))
     assert done.returncode == 1
     assert "NO_SUCH_KEY_AT_ALL is not set" in done.stderr and "export" in done.stderr
+
+
+@pytest.mark.slow
+def test_stages_side_by_side_share_one_budget(
+    proxied: Any, recipe: Any, w2s: Any, tmp_path: Path
+) -> None:
+    with proxied() as proxy:
+        path = recipe(proxy.url, end="budget: {tokens: 700}")
+        assert w2s("probe", path).returncode == 0
+        proxy.reset()
+        stopped = w2s("run", path, "--jobs", 2, "--threads", 2)
+        assert stopped.returncode == 3, stopped.stderr
+        assert settled(tmp_path)[-1] == sum(proxy.usage) <= 700
+        done = w2s("run", path, "--jobs", 2, "--threads", 2, "--set", "budget=null")
+        assert done.returncode == 0, done.stderr
+        assert settled(tmp_path)[-1] == sum(proxy.usage)
+        assert max(proxy.completed.values()) == 1

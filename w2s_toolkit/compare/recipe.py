@@ -24,7 +24,7 @@ _KIND_OF = {
     "ladder": "students",
     "evaluate": "evaluators",
 }
-_SAYS_NOTHING = ("name", "description", "schema")
+_SAYS_NOTHING = ("name", "description", "schema", "budget")
 
 
 def recipe_changes(a: Side, b: Side, registry: Registry) -> list[dict[str, Any]]:
