@@ -98,6 +98,16 @@ class StageError(W2SError):
     """A stage ended with an error; everything finished before it is kept."""
 
 
+class BudgetError(W2SError):
+    """The recipe's budget is reached. A stage raises it once what it has so far is kept.
+
+    The run goes on with stages that do not depend on it, and ends as ``partial``; run again with a
+    higher budget, the stage goes on where it stopped.
+    """
+
+    exit_code = 3
+
+
 class MissingDependencyError(W2SError):
     """An optional dependency is not installed."""
 
