@@ -23,7 +23,7 @@ from w2s_toolkit.contracts import (
     ChoiceScores,
     Context,
 )
-from w2s_toolkit.errors import ModelError, StageError, W2SError
+from w2s_toolkit.errors import BudgetError, ModelError, W2SError
 
 CHUNK = 128
 """Rows of one chunk. Part of what local models answer, by rounding: not to be changed lightly."""
@@ -146,7 +146,7 @@ class Asking:
 
 def budget_is_spent(stage: str, failure: ChatFailure) -> W2SError:
     """The error that ends a stage whose budget is spent, after what was answered has been kept."""
-    return StageError(
+    return BudgetError(
         f"the budget is spent: {failure.reason}",
         where=stage,
         next_step=f"{ENDING[failure.code]}; what was answered is kept",

@@ -29,7 +29,7 @@ class Talked:
     """One stage that left transcripts, and the labelling stage that judged by them, if there is one.
 
     Attributes:
-        name: of the stage: phase, protocol and split.
+        name: of the stage, and of the stage that judged.
         protocol: component that talked; empty where the judge had no evidence.
         turns: by row.
         verdicts: by row.
@@ -71,7 +71,8 @@ def talks_of(run: Run) -> list[Talked]:
             turns.setdefault(turn.example_id, []).append(turn)
         for judge in judged.pop(stage["key"], [None]):
             verdicts = _verdicts(folders[judge["key"]]) if judge else {}
-            found.append(Talked(stage["id"], head["protocol"], folder, turns, verdicts))
+            name = f"{stage['id']} > {judge['id']}" if judge else str(stage["id"])
+            found.append(Talked(name, head["protocol"], folder, turns, verdicts))
     for key, several in judged.items():
         for judge in several:
             found.append(

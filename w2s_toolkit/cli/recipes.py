@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import click
@@ -50,18 +51,29 @@ def cp(name: str, target: Path) -> None:
             "this file exists already", where=str(target), next_step="choose another name"
         )
     try:
-        target.write_bytes(source.read_bytes())
-        for name in _named_files(source):
-            if not (target.parent / name).exists():
-                (target.parent / name).write_bytes((source.parent / name).read_bytes())
-                click.echo(f"wrote {target.parent / name}")
+        text = source.read_text(encoding="utf-8")
+        for name in _named_paths(source):
+            here = Path(*(part for part in Path(name).parts if part != ".."))
+            text = text.replace(name, here.as_posix())
+            if not (target.parent / here).exists():
+                _copy(source.parent / name, target.parent / here)
+                click.echo(f"wrote {target.parent / here}")
+        target.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"cannot be written: {error.strerror}", where=str(target)) from None
     click.echo(f"wrote {target}; run it with: w2s run {target}")
 
 
-def _named_files(recipe: Path) -> list[str]:
-    """Files beside a recipe that it names, without which a copy would not run."""
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, target)
+    else:
+        target.write_bytes(source.read_bytes())
+
+
+def _named_paths(recipe: Path) -> list[str]:
+    """Files and folders of prompts that a recipe names beside it, without which a copy would not run."""
     from w2s_toolkit.recipe.tree import read_tree
 
     names: list[str] = []
@@ -72,9 +84,19 @@ def _named_files(recipe: Path) -> list[str]:
             stack.extend(node.values())
         elif isinstance(node, list):
             stack.extend(node)
-        elif isinstance(node, str) and Path(node).name == node:
-            names += [node] * (recipe.parent / node).is_file()
-    return names
+        elif isinstance(node, str) and _is_beside(recipe, node):
+            names.append(node)
+    return list(dict.fromkeys(names))
+
+
+def _is_beside(recipe: Path, text: str) -> bool:
+    """Whether a text is the relative path of a file beside a recipe, or of a folder below or beside it."""
+    path = Path(text)
+    if len(text) > 200 or path.is_absolute() or not path.name or path.name in (".", ".."):
+        return False
+    if path.name == text:
+        return (recipe.parent / path).is_file()
+    return (recipe.parent / path).is_dir()
 
 
 def _find(name: str) -> Path:
