@@ -11,7 +11,7 @@ from w2s_metrics.accuracy import mean_over_seeds
 from w2s_metrics.bootstrap import count_by_group, percentiles, replicate
 from w2s_metrics.calibration import Calibration
 from w2s_metrics.config import CalibrationConfig, DriftConfig
-from w2s_metrics.scored import IntArray, answers, nothing_there, same_items
+from w2s_metrics.scored import RESAMPLED_APART, IntArray, answers, nothing_there, same_items
 from w2s_toolkit.contracts import Context, Observation
 from w2s_toolkit.data import BoolArray, Dataset, LabelSet, Metric, Metrics
 from w2s_toolkit.groups import group_codes
@@ -75,7 +75,10 @@ class Drift:
             return Metric(None, reason=_NO_EARLIER)
         if not all(part.counts.any() for part in found):
             return Metric(None, n=0, reason=empty)
-        return mean_over_seeds(found, shared=shared, config=self.config)
+        share = mean_over_seeds(found, shared=shared, config=self.config)
+        # Rows that do not count are left out on purpose: no remark on them.
+        remark = RESAMPLED_APART if RESAMPLED_APART in share.reason else ""
+        return Metric(share.value, share.low, share.high, share.n, remark)
 
     def _ece(self, seed: Observation, ctx: Context) -> Metric:
         config = CalibrationConfig(bins=self.config.bins)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from w2s_toolkit.report.block import Block
 from w2s_toolkit.report.blocks import axes_of, blocks, titles
 from w2s_toolkit.report.remarks import remarks, signatures, unsaid
+from w2s_toolkit.report.rounds import print_rounds
 from w2s_toolkit.report.terminal import GAP, blank, line, longest, print_with, table
 from w2s_toolkit.report.wording import (
     ROLES,
@@ -50,6 +51,7 @@ def _print(console: Console, results: Mapping[str, Any]) -> None:
         for note in unsaid(results):
             line(console, note, "note: ", style="dim")
         blank(console)
+    print_rounds(console, results)
     for name, message, places in signatures(results):
         where = f" [{'; '.join(places)}]" if places else ""
         line(console, f"{name}: {message}{where}", "warning: ", style="bold yellow")
@@ -61,6 +63,7 @@ def _print(console: Console, results: Mapping[str, Any]) -> None:
 
 def _comparison(console: Console, name: str, found: Sequence[Block]) -> None:
     """One row a block: axes, student, PGR, gain; the supervisor where nobody is taught."""
+    found = [b for b in found if b.columns] or found  # some only compare students, such as drift
     axes, metric = axes_of(found), (found[0].columns or ["accuracy"])[0]
     taught = any(b.find("student", metric) for b in found)
     values = [
