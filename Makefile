@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install quickstart test lint format bench clean
+.PHONY: install quickstart browser test lint format bench clean
 
 install: $(STAMP)
 
@@ -18,7 +18,11 @@ $(STAMP): pyproject.toml constraints.txt
 quickstart: install
 	HF_HUB_OFFLINE=1 $(BIN)/w2s run quickstart
 
-test: install
+# A browser for the tests of the report, unless there is one; without any they are skipped.
+browser: install
+	$(BIN)/python tests/report/chromium.py
+
+test: browser
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: install

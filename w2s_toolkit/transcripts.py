@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -144,16 +144,20 @@ def _made(kind: type[T], values: Any, where: str) -> T:
         if name in wanted
     }
     wrong = [name for name, value in given.items() if not _fits(value, str(wanted[name]))]
-    try:
-        if wrong:
-            raise TypeError(f"{', '.join(wrong)} is of another type")
-        return kind(**given)
-    except TypeError as error:
+    missing = [
+        f.name
+        for f in fields(kind)  # type: ignore[arg-type]
+        if f.default is MISSING and f.name not in given
+    ]
+    if wrong or missing:
+        said = [f"{name} is of another type" for name in wrong]
+        said += [f"{name} is missing" for name in missing]
         raise DataError(
-            f"this line is no {kind.__name__.lower()}: {str(error).partition(' ')[2]}",
+            f"this line is no {kind.__name__.lower()}: {', '.join(said)}",
             where=where,
             next_step=_MAKE_AGAIN,
-        ) from None
+        )
+    return kind(**given)
 
 
 def _fits(value: Any, wanted: str) -> bool:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from chromium import NEXT_STEP, environment, find
 from made_up import HOSTILE
 from walked import run_toy, talked_run, write_recipe
 
@@ -19,29 +18,19 @@ playwright = pytest.importorskip(
     "playwright.sync_api", reason="playwright is not installed: pip install -e '.[test]'"
 )
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 ROWS = "#count"
-
-
-def _chromium(driver: Any) -> str:
-    """A Chromium of this machine; the test is skipped when there is none."""
-    named = os.environ.get("W2S_CHROMIUM")
-    own = driver.chromium.executable_path
-    found = named or next(filter(None, map(shutil.which, NAMES)), None)
-    found = found or (own if Path(own).exists() else None)
-    if found is None:
-        pytest.skip(
-            "no Chromium: 'apt-get install chromium', 'playwright install chromium', "
-            "or name one by W2S_CHROMIUM"
-        )
-    return str(found)
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     with playwright.sync_playwright() as driver:
         # Chromium refuses to run as root inside its sandbox, as containers mostly do.
-        opened = driver.chromium.launch(executable_path=_chromium(driver), args=["--no-sandbox"])
+        path = find() or driver.chromium.executable_path
+        if not Path(path).exists():
+            pytest.skip(f"there is no Chromium: {NEXT_STEP}")
+        opened = driver.chromium.launch(
+            executable_path=path, args=["--no-sandbox"], env=environment(path)
+        )
         yield opened
         opened.close()
 

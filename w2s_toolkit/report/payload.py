@@ -117,7 +117,8 @@ def _talks(browser: Browser) -> tuple[str, int, int]:
     count = len(order)
     text = some(count)
     while len(text) > TALK_BYTES and count > 1:
-        count = min(count - 1, int(count * TALK_BYTES / len(text) * 0.95)) or 1
+        # Never less than half at once: a few compress worse than many.
+        count = max(count // 2, min(count - 1, int(count * TALK_BYTES / len(text) * 0.95)))
         text = some(count)
     return text, count, len(order)
 

@@ -74,7 +74,7 @@ def graphs(stages: Sequence[Spent]) -> list[tuple[str, Markup]]:
 
 def box_name(stage: str) -> str:
     """The box that a stage is part of: ``a/student/train[seed=1]`` -> ``a/student/train``."""
-    name = re.sub(r"(\[[^\]]*\])?(#\d+)?$", "", stage)
+    name = re.sub(r"(\[.*|#\d+)$", "", stage)
     name = re.sub(r"/(evaluate|aggregate)/.*$", "/evaluate", name)
     return re.sub(r"/member \d+/(\w+).*$", r"/members/\1", name)
 

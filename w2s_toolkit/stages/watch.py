@@ -27,7 +27,8 @@ class GoldWatch:
     def __init__(self, data: Dataset, weak: LabelSet, points: int, file: Path) -> None:
         self.data = data.blind()
         self._gold = _answers_of(LabelSet.of_gold(data))
-        self._weak = _answers_of(weak.align(data))
+        weak = weak.align(data)
+        self._weak, self._given = _answers_of(weak), ~weak.abstain
         self._groups = len(set(data.groups)) or len(data)
         self._points, self._file = points, file
         self._looks = _read(file)
@@ -39,15 +40,19 @@ class GoldWatch:
 
     def record(self, step: int, total: int, labels: LabelSet) -> None:
         """See :meth:`Watch.record`."""
-        said = _answers_of(labels.align(self.data))
-        given = self._weak != _NONE
+        labels = labels.align(self.data)
+        said, given = _answers_of(labels), self._given
+        right, alike = (
+            (said == self._gold) & ~labels.abstain,
+            (said == self._weak) & ~labels.abstain,
+        )
         wrong = given & (self._weak != self._gold)
         self._looks[step] = {
             "step": step,
             "part": step / total,
-            "accuracy": _share(said == self._gold),
-            "agreement": _share((said == self._weak)[given]),
-            "agreement_weak_wrong": _share((said == self._weak)[wrong]),
+            "accuracy": _share(right),
+            "agreement": _share(alike[given]),
+            "agreement_weak_wrong": _share(alike[wrong]),
             "weak_accuracy": _share((self._weak == self._gold)[given]),
             "n": len(said),
             "n_weak_wrong": int(wrong.sum()),
@@ -65,15 +70,9 @@ class GoldWatch:
         return json.dumps(looks, indent=1, sort_keys=True) + "\n"
 
 
-_NONE = "\0"
-"""In place of the answer of a row that has none."""
-
-
 def _answers_of(labels: LabelSet) -> npt.NDArray[np.object_]:
     texts = labels.texts if labels.texts is not None else map(str, labels.predicted.tolist())
-    answers = np.array([*texts, ""], dtype=object)[:-1]
-    answers[labels.abstain] = _NONE
-    return answers
+    return np.array([*texts, ""], dtype=object)[:-1]  # never a number or an array of another kind
 
 
 def _share(flags: npt.NDArray[np.bool_]) -> float | None:

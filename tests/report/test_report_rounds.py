@@ -1,0 +1,139 @@
+"""Generations and training curves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from made_up import repeated, results_of
+
+from w2s_toolkit.data import Dataset, Example, LabelSet, TaskInfo
+from w2s_toolkit.report.blocks import blocks
+from w2s_toolkit.report.curves import curves
+from w2s_toolkit.report.generations import generations, round_of
+from w2s_toolkit.signatures import failure_signatures
+from w2s_toolkit.stages.watch import GoldWatch
+
+
+def test_rounds_are_told_with_their_promotions() -> None:
+    results = repeated(((True, True), (False, True), (False, False)))
+    plot = generations(blocks(results), results)
+    assert plot is not None
+    said = str(plot.svg)
+    for expected in ("loop 1: 0.700, promoted in 2 of 2 runs", "loop 2: 0.700, promoted in 1 of 2",
+                     "loop 3: 0.700, promoted in 0 of 2", ">kept of first</text>", ">flips</text>"):  # fmt: skip
+        assert expected in said
+    assert "prior shift" not in said  # it has no value in any round
+
+
+def test_a_column_names_the_round_as_a_phase_does() -> None:
+    results = results_of(phases=("loop",))
+    for row in results["summary"]:
+        row["round"] = 7
+    (block,) = blocks(results)
+    assert round_of(block) == ("loop", 7)
+    assert round_of(blocks(results_of(phases=("loop/12",)))[0]) == ("loop", 12)
+    assert round_of(blocks(results_of())[0]) is None
+
+
+def test_one_round_or_none_is_no_picture() -> None:
+    for results in (results_of(), repeated(((True,),))):
+        assert generations(blocks(results), results) is None
+
+
+def _watch(tmp_path: Path, points: int = 3) -> tuple[GoldWatch, Dataset, Callable[..., LabelSet]]:
+    info = TaskInfo("classification", ("no", "yes"))
+    gold = (0, 0, 0, 1, 1, 1)
+    examples = [Example(f"e{n}", f"t{n}", info.classes, g, group=f"g{n // 2}") for n, g in enumerate(gold)]  # fmt: skip
+    data = Dataset.from_examples(examples, info, "val")
+
+    def labels(*answers: int, abstain: tuple[int, ...] = ()) -> LabelSet:
+        gone = np.isin(np.arange(len(gold)), abstain)
+        return LabelSet(data.ids, np.eye(2)[list(answers)], info.classes, abstain=gone)
+
+    weak = labels(0, 0, 1, 1, 0, 0, abstain=(5,))
+    return GoldWatch(data, weak, points, tmp_path / "scratch/curve.json"), data, labels
+
+
+def test_a_look_counts_right_alike_and_repeated_errors(tmp_path: Path) -> None:
+    watch, data, labels = _watch(tmp_path)
+    assert not watch.data.has_gold and data.has_gold
+    watch.record(2, 4, labels(0, 1, 1, 1, 1, 0))
+    (look,) = watch._looks.values()
+    assert look == {
+        "step": 2,
+        "part": 0.5,
+        "accuracy": 3 / 6,
+        "agreement": 3 / 5,  # of the rows that have a weak label
+        "agreement_weak_wrong": 1 / 2,
+        "weak_accuracy": 3 / 5,
+        "n": 6,
+        "n_weak_wrong": 2,
+        "groups": 3,
+    }
+
+
+def test_looks_are_at_equal_distances_and_at_the_end(tmp_path: Path) -> None:
+    watch, *_ = _watch(tmp_path, points=3)
+    assert [s for s in range(1, 11) if watch.due(s, 10)] == [4, 7, 10]
+    assert [s for s in range(1, 3) if watch.due(s, 2)] == [1, 2]
+
+
+def test_looks_survive_a_kill(tmp_path: Path) -> None:
+    first, _, labels = _watch(tmp_path)
+    first.record(1, 4, labels(0, 0, 0, 0, 0, 0))
+    first.record(2, 4, labels(1, 1, 1, 1, 1, 1))
+    again, _, labels = _watch(tmp_path)
+    again.record(2, 4, labels(1, 1, 1, 1, 1, 1))
+    assert again.text == first.text
+
+
+def _curve(*points: tuple[float, float]) -> dict[str, Any]:
+    results = results_of()
+    results["curves"] = [
+        {
+            "stage": "bootstrap/student/train",
+            "phase": "bootstrap",
+            "role": "student",
+            "cells": [0],
+            "chosen": None,
+            "points": [
+                {"step": n, "part": n / len(points), "accuracy": right, "agreement": 0.7,
+                 "agreement_weak_wrong": repeats, "weak_accuracy": 0.7, "n": 1000,
+                 "n_weak_wrong": 300, "groups": 1000}
+                for n, (right, repeats) in enumerate(points, 1)
+            ],
+        }
+    ]  # fmt: skip
+    return results
+
+
+def _names(results: dict[str, Any]) -> list[str]:
+    return [s["name"] for s in failure_signatures(results)]
+
+
+@pytest.mark.parametrize(
+    ("points", "imitates"),
+    [
+        (((0.80, 0.30), (0.90, 0.20), (0.80, 0.45)), True),
+        (((0.80, 0.30), (0.90, 0.20), (0.89, 0.45)), False),  # not surely worse
+        (((0.80, 0.30), (0.90, 0.20), (0.80, 0.22)), False),  # worse, but not by imitating
+        (((0.80, 0.45), (0.85, 0.30), (0.90, 0.20)), False),
+    ],
+)
+def test_over_imitation_is_a_signature(points: Any, imitates: bool) -> None:
+    assert ("over_imitation" in _names(_curve(*points))) == imitates
+
+
+def test_a_curve_is_drawn_for_students_that_were_looked_at() -> None:
+    results = _curve((0.8, 0.3), (0.9, 0.2))
+    plot = curves(blocks(results), results)
+    assert plot is not None
+    assert "student: 0.900 at the end" in str(plot.svg)
+    assert ">errors repeated</text>" in str(plot.svg)
+    # A curve over epochs, from which a supervisor's was chosen, is none of these.
+    results["curves"][0]["points"] = [{"epoch": 1, "accuracy": 0.7, "loss": 0.5}]
+    assert curves(blocks(results), results) is None
