@@ -93,7 +93,7 @@ def run_recipe(
     place = Store(store)
     place.prepare()
     os.environ.update(calm_openmp(os.environ))
-    prepare_models(recipe)
+    prepare_models(recipe, registry)
     plan = plan_recipe(recipe, place)
     threads = threads or default_threads()
     runner = _executor(registry, executor) if executor else None

@@ -22,7 +22,6 @@ def probe(recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:
     """
     from w2s_openai.config import OpenAIModelConfig
     from w2s_openai.doctor import said
-    from w2s_openai.probe import probe as ask
     from w2s_toolkit.calls.prices import used_models
     from w2s_toolkit.recipe.load import find_recipe, load_recipe
     from w2s_toolkit.registry import Registry
@@ -33,6 +32,9 @@ def probe(recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:
     for use in used_models(loaded.cells):
         if not isinstance(use.config, OpenAIModelConfig):
             continue
+        registry.target(use.component)  # says which package is missing
+        from w2s_openai.probe import probe as ask
+
         before = use.config.known()
         known = ask(use.config)
         changed = before is not None and before.identity() != known.identity()

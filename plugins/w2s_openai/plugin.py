@@ -17,7 +17,7 @@ def w2s_models() -> Iterable[Component]:
         "w2s_openai.model:OpenAIModel",
         "w2s_openai.config:OpenAIModelConfig",
         "1",
-        "A chat model behind an OpenAI-compatible endpoint: OpenAI, vLLM, llama.cpp, Ollama and others.",
+        "A chat model behind an OpenAI-compatible endpoint, such as OpenAI, vLLM or llama.cpp.",
         requires=("openai", "tenacity"),
         extra="openai",
     )

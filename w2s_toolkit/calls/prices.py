@@ -102,13 +102,16 @@ def job_facts(recipe: Recipe, registry: Registry, run: str) -> dict[str, Any]:
     return {"ledger": recipe.name, "run": run, "prices": prices, **caps}
 
 
-def prepare_models(recipe: Recipe) -> None:
+def prepare_models(recipe: Recipe, registry: Registry) -> None:
     """Let the models in use find out what planning needs of the outside world.
 
     Raises:
         ModelError: one of them cannot.
+        MissingDependencyError: a package that asks its server is not installed.
     """
     for use in used_models(recipe.cells):
+        if isinstance(use.config, HostedModelConfig):
+            registry.target(use.component)
         if isinstance(use.config, ModelConfig):
             try:
                 use.config.prepare()
