@@ -37,12 +37,12 @@ class Oracle:
         for row in data:
             text = row.meta.get(self.config.passage)
             found.append(Evidence((View(str(text)),) if text else ()))
-        if len(data) and not any(evidence.views for evidence in found):
-            raise DataError(
-                f"no row has a passage under meta.{self.config.passage}",
-                where=data.name,
-                next_step="use a task whose rows have one, such as lab_claims, or name the entry",
+        without = sum(not evidence.views for evidence in found)
+        if without:
+            message = (
+                f"{without} of {len(data)} rows have no passage under meta.{self.config.passage}"
             )
+            ctx.warn("no_passage", f"{message}: their judge is as blind as without help")
         return with_evidence(data, found)
 
 

@@ -12,10 +12,12 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 
-from w2s_toolkit.contracts import Message
 from w2s_toolkit.registry import suggestion
+
+if TYPE_CHECKING:
+    from w2s_toolkit.contracts import Message
 
 OWN = Path(__file__).parent / "prompts"
 """Folder of the prompts that come with the protocols, a folder each."""
@@ -92,6 +94,10 @@ class Prompts:
         self, name: str, values: Mapping[str, str], choice: str = ""
     ) -> tuple[Message, ...]:
         """The messages of a prompt. Those of the system that end up empty are left out."""
+        from w2s_toolkit.contracts import (
+            Message,  # configs are checked without numpy, which it needs
+        )
+
         parts = [(p.role, fill(p.template, values)) for p in _parts(self.find(name, choice))]
         return tuple(Message(role, text) for role, text in parts if text or role != "system")
 

@@ -13,6 +13,7 @@ pytest.importorskip("transformers")
 
 from test_contract_hf import tiny
 
+from w2s_oversight.prompt_files import OWN
 from w2s_toolkit.data import Dataset
 from w2s_toolkit.testing import (
     EvaluatorContract,
@@ -26,23 +27,39 @@ VARIED = {"stop": ["x"], "text": "number (.*)", "answers": "choice", "passage": 
 BAD = [{"text": "no group"}, {"text": "("}, {"max_tokens": 0}, {"prompts": "no_such_folder"}]
 
 
+def prompts(folder: Path) -> str:
+    """Short prompts: the tiny models take 512 tokens, some three for a word they do not know."""
+    made = folder / "prompts"
+    made.mkdir(exist_ok=True)
+    (made / "judge.txt").write_text(
+        "{shots}{prompt} {choices} {evidence} so which of {labels} is it now"
+    )
+    return str(made)
+
+
 class TalkContract(OversightContract):
     """Every speaker is the same tiny model."""
 
     rows = 6
+    speech: tuple[str, ...] = ()
 
     def make_models(self, folder: Path) -> Mapping[str, Any]:
         return {"tested": tiny(folder)}
 
     def make_config(self, folder: Path) -> Mapping[str, Any]:
-        (folder / "prompts").mkdir(exist_ok=True)
-        (folder / "prompts" / "evidence.txt").write_text("{names} {turns}")
-        return {**SHORT, "prompts": str(folder / "prompts"), **self.config}
+        own = prompts(folder)
+        short = dict.fromkeys(self.speech, "{text} {answer} {transcript}")
+        short |= {"evidence": "{turns}", "turn": "{name} {turns}", "direct": "{prompt} {labels}"}
+        for name, text in short.items():
+            if (OWN / self.use / f"{name}.txt").exists() or name == "direct":
+                (Path(own) / f"{name}.txt").write_text(text)
+        return {**SHORT, "prompts": own, **self.config}
 
 
 @pytest.mark.slow
 class TestInteraction(TalkContract):
     use = "interaction"
+    speech = ("ask", "answer")
     config = {"assistant": "tested", "judge": "tested", "asks": "judge", "rounds": 2}
     other_values = {**VARIED, "confident": 0.6}
     bad_configs = [*BAD, {"judge": None}, {"confident": 1.0}, {"assistant": "nobody"}]
@@ -51,6 +68,7 @@ class TestInteraction(TalkContract):
 @pytest.mark.slow
 class TestDebate(TalkContract):
     use = "debate"
+    speech = ("opening", "critique", "question")
     config = {"debater": "tested", "judge": "tested", "questions": True, "rounds": 2}
     other_values = {**VARIED, "opponent": "tested"}
     fixed = {"opponent": "by default the debater itself"}
@@ -60,6 +78,7 @@ class TestDebate(TalkContract):
 @pytest.mark.slow
 class TestConsultancy(TalkContract):
     use = "consultancy"
+    speech = ("argue",)
     config = {"advisor": "tested"}
     other_values = VARIED
     bad_configs = [*BAD, {"side": "left"}]
@@ -68,12 +87,14 @@ class TestConsultancy(TalkContract):
 @pytest.mark.slow
 class TestCritique(TalkContract):
     use = "critique"
+    speech = ("critique",)
     config = {"assistant": "tested"}
     other_values = VARIED
     fixed = {"critic": "by default the assistant itself"}
     bad_configs = BAD
 
 
+@pytest.mark.slow
 class TestAnswerOnly(TalkContract):
     use = "answer_only"
     config = {"assistant": "tested"}
@@ -88,9 +109,6 @@ class TestBlind(OversightContract):
 class TestOracle(OversightContract):
     use = "oracle"
     config = {"passage": "line"}
-
-    def make_data(self, name: str) -> Dataset:
-        return tiny_dataset(self.rows, name=name)
 
 
 class TestShuffled(OversightContract):
@@ -123,6 +141,9 @@ class JudgeContract(SupervisorContract):
 
     def make_models(self, folder: Path) -> Mapping[str, Any]:
         return {"tested": tiny(folder)}
+
+    def make_config(self, folder: Path) -> Mapping[str, Any]:
+        return {**self.config, "prompts": prompts(folder)}
 
 
 @pytest.mark.slow
