@@ -240,7 +240,7 @@ def _task(plan: Plan, store: Store) -> dict[str, Any]:
 def _gold(plan: Plan, store: Store) -> list[dict[str, Any]]:
     """How many gold labels each training used."""
     return [
-        {"stage": stage.id, "labels": int(counters["gold_labels"])}
+        {"stage": stage, "labels": int(counters["gold_labels"])}
         for stage, counters in _manifests(plan, store, "counters")
         if counters.get("gold_labels")
     ]
@@ -267,16 +267,30 @@ def _curves(plan: Plan, store: Store) -> list[dict[str, Any]]:
 
 def _warnings(plan: Plan, store: Store) -> list[dict[str, Any]]:
     return [
-        {"stage": stage.id, **warning}
+        {"stage": stage, **warning}
         for stage, warnings in _manifests(plan, store, "warnings")
         for warning in warnings
     ]
 
 
-def _manifests(plan: Plan, store: Store, field: str) -> Iterator[tuple[Any, Any]]:
-    """Of the stages as planned, then of those that were added since, in the order of their ids."""
-    added = sorted(plan.graph.followed, key=lambda stage: (stage.id, stage.key))
-    for stage in (*plan.graph.planned, *added):
-        found = store.get(stage.key, verify=False)
+def _manifests(plan: Plan, store: Store, field: str) -> Iterator[tuple[str, Any]]:
+    """Of the stages as planned, then of those that were added since, in the order of their ids.
+
+    Members of an ensemble that an earlier run made are not in the graph of this one, but count alike.
+    """
+    made: dict[str, Any] = {}
+    names = {stage.key: stage.id for stage in (*plan.graph.planned, *plan.graph.followed)}
+    for key in names:
+        found = store.get(key, verify=False)
         if found:
-            yield stage, found.manifest.get(field) or {}
+            made[key] = found.manifest
+    for manifest in list(made.values()):
+        for key in manifest.get("members", ()):
+            member = None if key in made else store.get(key, verify=False)
+            if member and member.manifest["kind"] != "sample":
+                made[key], names[key] = member.manifest, str(member.manifest["label"])
+    planned = [stage.key for stage in plan.graph.planned]
+    added = sorted(set(made) - set(planned), key=lambda key: (names[key], key))
+    for key in (*planned, *added):
+        if key in made:
+            yield names[key], made[key].get(field) or {}
