@@ -62,10 +62,12 @@ function answerRow(name, model, view, column, i, gold, role) {
 /** Probabilities as bars with their numbers. */
 function bars(view, probabilities, i) {
   if (!probabilities.length) return "";
-  const shown = probabilities.map(([choice, p]) => {
+  const rounded = probabilities.map(([, p]) => Math.round(100 * p) / 100);
+  if (rounded.length === 2) rounded[0] = 1 - rounded[1]; // two numbers that add up to one
+  const shown = probabilities.map(([choice, p], n) => {
     const bar = h("span", { className: "fill" });
     bar.style.width = `${Math.round(100 * p)}%`;
-    return h("span", { className: "prob", title: plain(view.choiceName(i, choice)) }, h("span", { className: "track" }, bar), ` ${p.toFixed(2)} `, said(short(view.choiceName(i, choice)), "quiet"));
+    return h("span", { className: "prob", title: plain(view.choiceName(i, choice)) }, h("span", { className: "track" }, bar), ` ${rounded[n].toFixed(2)} `, said(short(view.choiceName(i, choice)), "quiet"));
   });
   return h("span", { className: "probs" }, shown);
 }
