@@ -18,6 +18,7 @@ import io
 import json
 import os
 import re
+import shutil
 import sys
 import tempfile
 import time
@@ -204,25 +205,37 @@ class Fuzzer:
             tree = read_tree(Path(recipe.path))
             lines = [line for line in tree.lines if not line.startswith("#")]
             text = "\n".join(lines) + "\n"
-            for name, block in tree.value.get("models", {}).items():
+            for block in tree.value.get("models", {}).values():
                 if block["use"] != "hf":
-                    continue  # the package carries it
-                kind = "decoder" if name == "weak" else "encoder"
+                    continue  # the package carries it, or a server has it
                 given = re.escape(str(block.get("id")))
+                kind = "encoder" if "MiniLM" in given else "decoder"
                 text = re.sub(rf"{given}(?=[,}}\s])", f"models/{kind}", text)
             task = tree.value["task"]
             if "path" in task:
                 text = text.replace(str(task["path"]), "rows.jsonl")
+            elif "id" in task:
+                text = text.replace(f"  id: {task['id']}\n", "  path: rows.jsonl\n")
+                text = text.replace(f"  config: {task.get('config')}\n", "")
             elif not task["use"].startswith("lab_"):
                 text = text.replace(
                     f"use: {task['use']}\n", f"use: {task['use']}\n  path: hub\n", 1
                 )
-            found[recipe.name] = text
+            found[recipe.name] = text.replace("../lab/", "lab/")
+            if (prompts := Path(recipe.path).parent / "lab").is_dir():
+                shutil.copytree(prompts, self.folder / "lab", dirs_exist_ok=True)
         return found
 
     def _write_inputs(self) -> None:
         (self.folder / "hub").mkdir()
-        row = {"text": "fine", "sentence": "fine", "label": 1, "opinion": "positive", "txt": "fine"}
+        row = {
+            "text": "fine",
+            "sentence": "fine",
+            "scenario": "fine",
+            "label": 1,
+            "opinion": "positive",
+            "txt": "fine",
+        }
         row |= {"question": "q", "correct_answer": "a", "support": ""}
         row |= {f"distractor{n}": f"d{n}" for n in (1, 2, 3)} | {"soft_label": [0.5, 0.5]}
         line = json.dumps(row) + "\n"
