@@ -24,7 +24,13 @@ from w2s_toolkit.testing import (
 
 # Models without any training sometimes write nothing.
 SHORT = {"max_tokens": 3, "temperature": 0.7, "top_p": 0.9, "max_unfinished": 1.0}
-VARIED = {"stop": ["x"], "text": "number (.*)", "answers": "choice", "passage": "line"}
+VARIED = {
+    "stop": ["x"],
+    "text": "number (.*)",
+    "answers": "choice",
+    "passage": "line",
+    "max_unfinished": 0.9,
+}
 BAD = [{"text": "no group"}, {"text": "("}, {"max_tokens": 0}, {"prompts": "no_such_folder"}]
 
 
