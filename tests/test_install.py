@@ -85,6 +85,7 @@ def test_the_wheel_holds_every_package_and_data_file_and_no_tests(wheel: Path) -
     assert {
         "w2s_toolkit/py.typed", "w2s_recipes/sst2_minilm.yaml", "w2s_hf/plugin.py",
         "w2s_recipes/quickstart.yaml", "w2s_tasks/plugin.py", "w2s_metrics/plugin.py",
+        "w2s_oversight/prompts/common/judge.txt", "w2s_recipes/lab/debate/opening.yes.txt",
         "w2s_lab/models/lab-l/model.safetensors", "w2s_lab/models/lab-xs/tokenizer.json",
     } <= names  # fmt: skip
     for path in (ROOT / "w2s_toolkit").rglob("*"):
@@ -92,7 +93,8 @@ def test_the_wheel_holds_every_package_and_data_file_and_no_tests(wheel: Path) -
             assert path.relative_to(ROOT).as_posix() in names
     top = {n.split("/")[0] for n in names}
     assert {t for t in top if not t.endswith(".dist-info")} == {
-        "w2s_toolkit", "w2s_ensembles", "w2s_hf", "w2s_lab", "w2s_metrics", "w2s_openai", "w2s_recipes",
+        "w2s_toolkit", "w2s_ensembles", "w2s_hf", "w2s_lab", "w2s_metrics", "w2s_openai",
+        "w2s_oversight", "w2s_recipes", "w2s_refiners",
         "w2s_tasks",
     }  # fmt: skip
 

@@ -85,11 +85,7 @@ class Judge:
             abstain=np.asarray([v.status != "ok" for v in order], bool),
             weight=np.asarray([self.config.flip_weight if v.flipped else 1.0 for v in order]),
             data_digest=data.digest,
-            provenance={
-                "component": f"supervisors/{self.name}",
-                "model": model,
-                "verdicts": ctx.key,
-            },
+            provenance={"component": f"supervisors/{self.name}", "model": model},
         )
 
     def _views(self, case: Case) -> list[dict[str, Any]]:

@@ -82,7 +82,7 @@ def _folder(key: Any, ctx: Context) -> Path | None:
 
 
 def _verdicts(subject: LabelSet, ctx: Context) -> dict[str, Verdict]:
-    folder = _folder(subject.provenance.get("verdicts"), ctx)
+    folder = _folder(subject.provenance.get("stage"), ctx)
     if folder is None or not (folder / VERDICTS).is_file():
         return {}
     found = map(verdict_of, read_lines(folder / VERDICTS)[1])

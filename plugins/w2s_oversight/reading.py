@@ -29,18 +29,25 @@ class Talked:
     """One stage that left transcripts, and the labelling stage that judged by them, if there is one.
 
     Attributes:
-        name: of the stage, and of the stage that judged.
+        stage: the stage that left transcripts; empty where the judge had no evidence.
+        judged: the stage that left verdicts; empty where none did.
         protocol: component that talked; empty where the judge had no evidence.
         turns: by row.
         verdicts: by row.
         data: rows with gold and evidence.
     """
 
-    name: str
+    stage: str
+    judged: str
     protocol: str
     data: Path
     turns: Mapping[str, list[Turn]] = field(default_factory=dict)
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Both stages, for headings and filters."""
+        return " > ".join(filter(None, (self.stage, self.judged)))
 
     def rows(self) -> list[Example]:
         """The rows themselves."""
@@ -56,10 +63,10 @@ def talks_of(run: Run) -> list[Talked]:
     stages = json.loads((run.path / "plan.json").read_text(encoding="utf-8"))["stages"]
     folders = {stage["key"]: run.path / "stages" / stage["id"] for stage in stages}
     made = [stage for stage in stages if folders[stage["key"]].exists()]
-    judged: dict[str, list[Mapping[str, Any]]] = {}
+    judges: dict[str, list[Mapping[str, Any]]] = {}
     for stage in made:
         if (folders[stage["key"]] / VERDICTS).is_file():
-            judged.setdefault(stage["inputs"]["data"], []).append(stage)
+            judges.setdefault(stage["inputs"]["data"], []).append(stage)
     found = list[Talked]()
     for stage in made:
         folder = folders[stage["key"]]
@@ -69,15 +76,15 @@ def talks_of(run: Run) -> list[Talked]:
         turns: dict[str, list[Turn]] = {}
         for turn in map(turn_of, lines):
             turns.setdefault(turn.example_id, []).append(turn)
-        for judge in judged.pop(stage["key"], [None]):
+        for judge in judges.pop(stage["key"], [None]):
             verdicts = _verdicts(folders[judge["key"]]) if judge else {}
-            name = f"{stage['id']} > {judge['id']}" if judge else str(stage["id"])
-            found.append(Talked(name, head["protocol"], folder, turns, verdicts))
-    for key, several in judged.items():
+            judged = str(judge["id"]) if judge else ""
+            protocol = str(head["protocol"])
+            found.append(Talked(str(stage["id"]), judged, protocol, folder, turns, verdicts))
+    for key, several in judges.items():
         for judge in several:
-            found.append(
-                Talked(judge["id"], "", folders[key], {}, _verdicts(folders[judge["key"]]))
-            )
+            verdicts = _verdicts(folders[judge["key"]])
+            found.append(Talked("", str(judge["id"]), "", folders[key], {}, verdicts))
     if not found:
         raise UsageError(
             "the run has no transcripts",

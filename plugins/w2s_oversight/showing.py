@@ -24,7 +24,8 @@ def print_list(talks: Sequence[Talked]) -> None:
     def draw(console: Console) -> None:
         scored = [[v for v in talk.verdicts.values() if v.status == "ok"] for talk in talks]
         columns = [
-            ("stage", [talk.name for talk in talks], False),
+            ("stage", [talk.stage or talk.judged for talk in talks], False),
+            ("judged in", [talk.judged or "–" for talk in talks], False),
             ("protocol", [talk.protocol or "–" for talk in talks], False),
             ("rows", [str(max(len(t.turns), len(t.verdicts))) for t in talks], True),
             ("turns", [str(sum(map(len, talk.turns.values()))) for talk in talks], True),

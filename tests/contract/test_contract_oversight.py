@@ -22,8 +22,15 @@ from w2s_toolkit.testing import (
     tiny_dataset,
 )
 
-SHORT = {"max_tokens": 3, "temperature": 0.7, "top_p": 0.9}
-VARIED = {"stop": ["x"], "text": "number (.*)", "answers": "choice", "passage": "line"}
+# Models without any training sometimes write nothing.
+SHORT = {"max_tokens": 3, "temperature": 0.7, "top_p": 0.9, "max_unfinished": 1.0}
+VARIED = {
+    "stop": ["x"],
+    "text": "number (.*)",
+    "answers": "choice",
+    "passage": "line",
+    "max_unfinished": 0.9,
+}
 BAD = [{"text": "no group"}, {"text": "("}, {"max_tokens": 0}, {"prompts": "no_such_folder"}]
 
 
@@ -107,8 +114,9 @@ class TestBlind(OversightContract):
 
 
 class TestOracle(OversightContract):
+    """Contracts give no meta, so this is the oracle of rows without a passage."""
+
     use = "oracle"
-    config = {"passage": "line"}
 
 
 class TestShuffled(OversightContract):

@@ -298,6 +298,7 @@ def _write_labels(work: Work, labels: LabelSet, data: Dataset) -> None:
         "version": work.component.version if work.component else "",
         "models": {n: m.get("fingerprint") for n, m in work.job.models.items()},
         "parents": dict(work.job.inputs),
+        "stage": work.job.key,
         **dict(labels.provenance),
     }
     labels = replace(labels, data_digest=data.digest, provenance=provenance)
