@@ -63,8 +63,19 @@ def test_a_bad_round_is_rolled_back_and_the_one_before_goes_on_supervising(run: 
     assert label["inputs"]["ref"] == made["recursive/1/student/train"]["key"]
 
 
+@pytest.mark.slow(seconds=15)
+def test_over_seeds_bad_generations_are_rolled_back_and_sound_ones_are_not(run: Run) -> None:
+    """As ``benchmarks/promotion.py``, on fewer seeds."""
+    sets = ["seed=[10, 11, 12, 13]", "phases.recursive.repeat.max_rounds=2"]
+    sets += ["phases.bootstrap.evaluate=[accuracy]", "phases.recursive.evaluate=[accuracy]"]
+    sets += ["baselines=[]", "task.splits.pool_2=1200"]
+    for noise, promoted in (([], True), ([NOISE.replace("0.5", "0.4")], False)):
+        found = [row for row in rounds_of(run(*sets, *noise)) if row["round"] == 2]
+        assert [row["promoted"] for row in found] == [promoted] * 4
+
+
 def test_a_supervisor_at_chance_labels_nothing(run: Run) -> None:
-    outcome = run("phases.bootstrap.refine=[{use: label_noise, rate: 0.5}]", SMALL)
+    outcome = run("models.mid.letters=0", SMALL)  # a student that reads no letter of any word
     assert outcome.results is not None
     (gate,) = outcome.results["rounds"]
     assert gate["round"] == 0
@@ -157,6 +168,21 @@ def test_seeds_side_by_side_give_the_bytes_of_one_after_the_other(run: Run) -> N
     assert joined and all(row["seeds"] == [0, 1] for row in joined)
     rounds = {(r["phase"], tuple(r["seeds"])) for r in alone.results["summary"]}
     assert ("recursive/1", (0, 1)) in rounds
+
+
+def test_cells_that_share_decisions_each_get_their_results(run: Run) -> None:
+    axis = "matrix.phases.recursive.evaluate=[[accuracy], [accuracy, toy_mean]]"
+    first = run(axis, SMALL)
+    assert first.results is not None
+    decided = [s for s in stages(first).values() if s["kind"] == "decide"]
+    assert all(stage["cells"] == [0, 1] for stage in decided) and len(decided) == 4
+    per_cell = [[r for r in first.results["rounds"] if r["cell"] == cell] for cell in (0, 1)]
+    assert len(per_cell[0]) == len(per_cell[1]) == 4
+    means = [r for r in first.results["rows"] if r["metric"] == "mean_p"]
+    assert {r["cell"] for r in means} == {1} and {r["phase"] for r in means} >= {"recursive/3"}
+    again = run(axis, SMALL)
+    results = [(one.folder / "results.json").read_bytes() for one in (first, again)]
+    assert again.ran == 0 and results[0] == results[1]
 
 
 def test_anchor_and_test_rows_reach_no_training(run: Run) -> None:
