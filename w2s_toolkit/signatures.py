@@ -15,7 +15,7 @@ def failure_signatures(results: Mapping[str, Any]) -> list[dict[str, Any]]:
         rows = [r for r in results["summary"] if r["group"] == group and r["phase"] == phase]
         for name, message in _of_phase(rows):
             found.append({"name": name, "group": group, "phase": phase, "message": message})
-    return found + _imitations(results)
+    return found + _imitations(results) + _of_rounds(results)
 
 
 def _imitations(results: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -48,6 +48,42 @@ def _imitations(results: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _doubt(share: float, rows: float) -> float:
     """Two standard errors of a share of rows."""
     return 2 * float((share * (1 - share) / max(1.0, rows)) ** 0.5)
+
+
+def _of_rounds(results: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What goes wrong over the rounds of a repeated phase."""
+    found: list[dict[str, Any]] = []
+    for row in results.get("rounds", ()):
+        axes = results["cells"][row["cell"]]["axes"]
+        place = {"group": {a: v for a, v in axes.items() if a != "seed"}, "phase": row["phase"]}
+        for test in row["tests"]:
+            if test["low"] is None and not test["passed"]:
+                value = "none" if test["value"] is None else f"{test['value']:.3f}"
+                message = f"round {row['round']}: {test['name']} is {value}, out of its bounds"
+                found.append({"name": "drift_out_of_bounds", **place, "message": message})
+    for group, phase in _phases(results["summary"]):
+        rounds = _rounds_of(results["summary"], group, phase)
+        agreement, accuracy = ([r[name] for r in rounds] for name in ("agreement", "accuracy"))
+        if len(rounds) > 1 and agreement[-1] > agreement[0] and accuracy[-1] < accuracy[0] - 0.01:
+            message = (
+                f"from round 1 to {len(rounds)} agreement with the supervisor rises from "
+                f"{agreement[0]:.3f} to {agreement[-1]:.3f} while accuracy falls from {accuracy[0]:.3f} "
+                f"to {accuracy[-1]:.3f}: students imitate errors"
+            )
+            found.append({"name": "imitation", "group": group, "phase": phase, "message": message})
+    return found
+
+
+def _rounds_of(rows: Sequence[Row], group: Any, phase: str) -> list[dict[str, float]]:
+    """Agreement and accuracy of the student in each round of a phase, as far as there are both."""
+    out: list[dict[str, float]] = []
+    while True:
+        name = f"{phase}/{len(out) + 1}"
+        own = [r for r in rows if (r["group"], r["phase"]) == (group, name)]
+        agreement, student = _find(own, "student", "agreement"), _find(own, "student", "accuracy")
+        if not agreement or not student or None in (agreement["value"], student["value"]):
+            return out
+        out.append({"agreement": float(agreement["value"]), "accuracy": float(student["value"])})
 
 
 def _phases(rows: Sequence[Row]) -> list[tuple[Any, str]]:

@@ -61,7 +61,9 @@ class Drift:
         flips = [_flips(s) for s in seeds]
         return Metrics(
             {
-                "kept": self._share(kept, shared, "the first student was sure of no right answer"),
+                "kept": self._share(
+                    kept, shared, "no row that is answered was sure and right at first"
+                ),
                 "flips": self._share(flips, shared, "no row is answered by both"),
                 "prior_shift": _mean([_prior_shift(s) for s in seeds]),
                 "ece": _mean([self._ece(s, ctx) for s in seeds]),
@@ -118,10 +120,10 @@ def _kept(seed: Observation, confident: float) -> _Part | None:
     if "generation_0" not in seed.references:
         return None
     now, first = (answers(x, seed.data) for x in (seed.subject, seed.references["generation_0"]))
-    sure = first.given & first.right
+    sure = now.given & first.given & first.right
     if first.probs.shape[1]:
         sure &= first.probs.max(1) >= confident
-    return _Part(now.given & (now.predicted == first.predicted), sure, group_codes(seed.data))
+    return _Part(now.predicted == first.predicted, sure, group_codes(seed.data))
 
 
 def _flips(seed: Observation) -> _Part | None:

@@ -55,8 +55,9 @@ def _base(row: Registered, folders: tuple[str, str]) -> dict[str, Any]:
     if row.kind == "models" and "id" in model.model_fields:
         named = get_args(model.model_fields["id"].annotation)  # models that a plugin carries
         values["id"] = named[0] if named and isinstance(named[0], str) else folders[0]
-    samples = {"model": "weak", "template": "{text}", "choices": ["a", "b"], "label": "label"}
-    samples |= dict.fromkeys(("assistant", "advisor", "critic", "debater"), "weak") | {"rate": 0.2}
+    samples: dict[str, Any] = {"model": "weak", "template": "{text}", "label": "label"}
+    samples |= {"choices": ["a", "b"], "rate": 0.3}
+    samples |= dict.fromkeys(("assistant", "advisor", "critic", "debater"), "weak")
     for name, field in model.model_fields.items():
         if field.is_required() and name not in values:
             values[name] = samples[name]

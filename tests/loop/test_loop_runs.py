@@ -63,8 +63,19 @@ def test_a_bad_round_is_rolled_back_and_the_one_before_goes_on_supervising(run: 
     assert label["inputs"]["ref"] == made["recursive/1/student/train"]["key"]
 
 
+@pytest.mark.slow(seconds=15)
+def test_over_seeds_bad_generations_are_rolled_back_and_sound_ones_are_not(run: Run) -> None:
+    """As ``benchmarks/promotion.py``, on fewer seeds."""
+    sets = ["seed=[10, 11, 12, 13]", "phases.recursive.repeat.max_rounds=2"]
+    sets += ["phases.bootstrap.evaluate=[accuracy]", "phases.recursive.evaluate=[accuracy]"]
+    sets += ["baselines=[]", "task.splits.pool_2=1200"]
+    for noise, promoted in (([], True), ([NOISE.replace("0.5", "0.4")], False)):
+        found = [row for row in rounds_of(run(*sets, *noise)) if row["round"] == 2]
+        assert [row["promoted"] for row in found] == [promoted] * 4
+
+
 def test_a_supervisor_at_chance_labels_nothing(run: Run) -> None:
-    outcome = run("phases.bootstrap.refine=[{use: label_noise, rate: 0.5}]", SMALL)
+    outcome = run("models.mid.letters=0", SMALL)  # a student that reads no letter of any word
     assert outcome.results is not None
     (gate,) = outcome.results["rounds"]
     assert gate["round"] == 0
@@ -159,6 +170,21 @@ def test_seeds_side_by_side_give_the_bytes_of_one_after_the_other(run: Run) -> N
     assert ("recursive/1", (0, 1)) in rounds
 
 
+def test_cells_that_share_decisions_each_get_their_results(run: Run) -> None:
+    axis = "matrix.phases.recursive.evaluate=[[accuracy], [accuracy, toy_mean]]"
+    first = run(axis, SMALL)
+    assert first.results is not None
+    decided = [s for s in stages(first).values() if s["kind"] == "decide"]
+    assert all(stage["cells"] == [0, 1] for stage in decided) and len(decided) == 4
+    per_cell = [[r for r in first.results["rounds"] if r["cell"] == cell] for cell in (0, 1)]
+    assert len(per_cell[0]) == len(per_cell[1]) == 4
+    means = [r for r in first.results["rows"] if r["metric"] == "mean_p"]
+    assert {r["cell"] for r in means} == {1} and {r["phase"] for r in means} >= {"recursive/3"}
+    again = run(axis, SMALL)
+    results = [(one.folder / "results.json").read_bytes() for one in (first, again)]
+    assert again.ran == 0 and results[0] == results[1]
+
+
 def test_anchor_and_test_rows_reach_no_training(run: Run) -> None:
     outcome = run(NOISE, SMALL, "phases.bootstrap.refine=[{use: calibrate, on: val}]")
     made = {stage["key"]: stage for stage in stages(outcome).values()}
@@ -192,3 +218,71 @@ def test_anchor_and_test_rows_reach_no_training(run: Run) -> None:
         assert seen and not seen & kept, stage["id"]
         if seen & calibrating:
             assert stage["component"] == "supervisors/auto_aligner", stage["id"]
+
+
+def test_protocols_have_the_promoted_student_as_judge_and_may_hear_the_next(run: Run) -> None:
+    hint = "phases.recursive.oversight=[{use: toy_hint, debater: '@next.student'}]"
+    outcome = run(hint, SMALL, "phases.recursive.repeat.promote.enforce=false")
+    made = stages(outcome)
+    judges = {
+        "recursive/1": "bootstrap",
+        "recursive/2": "recursive/1",
+        "recursive/3": "recursive/2",
+    }
+    for number, judge in enumerate(judges.values(), 1):
+        stage = made[f"recursive/{number}/oversight/0/toy_hint/pool_2.{number}"]
+        trained = made[f"{judge}/student/train"]["key"]
+        assert stage["inputs"]["judge"] == trained and list(stage["models"]) == ["strong"]
+        folder = outcome.folder / "stages" / stage["id"]
+        shown = next(iter(Dataset.read(folder / "data.parquet"))).evidence
+        assert shown is not None and f"students/toy_linear {trained} None" in shown
+    labelled = made["recursive/2/supervisor/generation 1/label/pool_2.2"]["inputs"]["data"]
+    assert labelled == made["recursive/2/oversight/0/toy_hint/pool_2.2"]["key"]
+
+
+def test_all_generations_may_supervise_together(run: Run) -> None:
+    aligner = "phases.recursive.supervisors=[{use: auto_aligner, generations: all, method: platt}]"
+    outcome = run(aligner, SMALL, "phases.recursive.repeat.promote.enforce=false")
+    inputs = stages(outcome)["recursive/3/supervisor/label/pool_2.3"]["inputs"]
+    assert sorted(slot for slot in inputs if slot.startswith("generation")) == [
+        "generation:0", "generation:1", "generation:2",
+    ]  # fmt: skip
+
+
+def test_a_phase_after_the_loop_begins_with_what_it_came_to(run: Run, recipe: Path) -> None:
+    more = """\
+  - name: after
+    pool: spare
+    supervisors: [{use: auto_aligner, model: "@phase.recursive.student", train_on: val}]
+    student: {use: toy_linear, model: strong}
+    evaluate: [accuracy]
+"""
+    recipe.write_text(recipe.read_text() + more)
+    outcome = run(f"{SMALL[:-1]}, spare: 200}}", NOISE.replace("[2]", "[3]"))
+    made = stages(outcome)
+    last = [row for row in rounds_of(outcome) if row["promoted"]][-1]["round"]
+    asked = made["after/supervisor/label/spare"]["inputs"]
+    (generation,) = [key for slot, key in asked.items() if slot.startswith("generation")]
+    label = next(stage for stage in made.values() if stage["key"] == generation)
+    assert label["inputs"]["ref"] == made[f"recursive/{last}/student/train"]["key"]
+
+
+def test_signatures_tell_of_drift_and_of_imitation() -> None:
+    from w2s_toolkit.signatures import failure_signatures
+
+    def row(phase: str, metric: str, value: float) -> dict[str, Any]:
+        head = {"group": {}, "phase": phase, "role": "student", "split": "test"}
+        return {**head, "metric": metric, "value": value}
+
+    summary = [row("loop", "accuracy", 0.7)]
+    for number, agreement, accuracy in ((1, 0.8, 0.8), (2, 0.9, 0.75), (3, 0.95, 0.7)):
+        summary += [row(f"loop/{number}", "accuracy", accuracy)]
+        summary += [row(f"loop/{number}", "agreement", agreement)]
+    bad = {"name": "kept", "value": 0.5, "low": None, "passed": False}
+    rounds = [{"cell": 0, "phase": "loop", "round": 2, "tests": [bad]}]
+    results = {"summary": summary, "rounds": rounds, "cells": [{"axes": {"seed": 0}}]}
+    found = {one["name"]: one["message"] for one in failure_signatures(results)}
+    assert found["drift_out_of_bounds"] == "round 2: kept is 0.500, out of its bounds"
+    assert "rises from 0.800 to 0.950" in found["imitation"]
+    calm = {**results, "summary": [r | {"value": 0.8} for r in summary], "rounds": []}
+    assert not [one for one in failure_signatures(calm) if one["name"] == "imitation"]

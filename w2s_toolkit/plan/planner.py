@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from w2s_toolkit.config import ModelConfig
 from w2s_toolkit.digest import Digests, stage_seed
 from w2s_toolkit.errors import RecipeError, RegistryError, W2SError
 from w2s_toolkit.plan.graph import SCHEMA, Stage, label_of
 from w2s_toolkit.plan.loop import Loop
-from w2s_toolkit.plan.phase import PlannedPhase, Setting, Trained
+from w2s_toolkit.plan.phase import PlannedPhase
 from w2s_toolkit.plan.plan import Measured, Plan
+from w2s_toolkit.plan.seeds import Evaluation, Group
+from w2s_toolkit.plan.setting import Setting, Trained
 from w2s_toolkit.recipe.load import Cell, Phase, Recipe, Use
 from w2s_toolkit.recipe.problems import dotted
 from w2s_toolkit.recipe.references import is_reference, parse_reference, start_of
@@ -96,14 +98,6 @@ class Identities:
         text = ": ".join(part for part in (use.where, place, text) if part)
         if text not in self._problems:
             self._problems.append(text)
-
-
-class Evaluation(NamedTuple):
-    """An evaluator applied to one subject of one cell."""
-
-    use: Use
-    inputs: dict[str, str]
-    measured: Measured
 
 
 class PlannedCell:
@@ -299,29 +293,3 @@ class PlannedCell:
             stage.cells, stage.late = {self.index}, True
             stage.id = stage.name + label_of(stage, self.plan.axes)
         return self.plan.graph.add(stage, {self.index})
-
-
-class Group:
-    """Cells that differ by seed alone, and the stages that join their results."""
-
-    def __init__(self, plan: Plan, cells: list[PlannedCell]) -> None:
-        self._plan, self._cells = plan, cells
-        self._joined: set[tuple[str, str, str, int]] = set()
-
-    def aggregate(self) -> None:
-        """Join what all cells have by now, and what was not joined yet."""
-        first = self._cells[0]
-        if len(self._cells) < 2:
-            return
-        for place, (use, _, measured) in list(first.evaluations.items()):
-            if place in self._joined or not all(place in c.evaluations for c in self._cells):
-                continue
-            self._joined.add(place)
-            inputs: dict[str, str] = {}
-            for cell in self._cells:
-                own = cell.evaluations[place].inputs
-                inputs |= {f"{cell.cell.seed}:{slot}": key for slot, key in own.items()}
-            name = f"{measured.phase}/{measured.role}/aggregate/{use.name}:{measured.split}"
-            stage = first.stage("aggregate", measured.role, name, use, inputs)
-            stage.cells |= {c.index for c in self._cells}
-            self._plan.aggregated.append(replace(measured, key=stage.key))

@@ -109,8 +109,13 @@ def phases(recipe: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]
     out = []
     for phase in recipe.get("phases") or []:
         phase = _mapping(phase)
-        parts = [("pool", str(phase.get("pool") or ""))]
-        for field in ("supervisors", "oversight", "ensemble", "refine", "student", "evaluate"):
+        pool, repeat = phase.get("pool") or "", _mapping(phase.get("repeat"))
+        if isinstance(pool, dict):
+            pool = f"{pool.get('split')}{', a fold a round' * bool(pool.get('fold_by_round'))}"
+        rounds = f"up to {repeat.get('max_rounds')}" if repeat else ""
+        parts = [("pool", str(pool)), ("rounds", rounds)]
+        kinds = ("supervisors", "oversight", "ensemble", "refine", "student", "ladder", "evaluate")
+        for field in kinds:
             value = phase.get(field)
             used = value if isinstance(value, list) else [value] if value else []
             said = ", ".join(_component(_mapping(u), short=field == "evaluate") for u in used)

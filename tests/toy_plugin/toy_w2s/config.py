@@ -10,6 +10,7 @@ from w2s_toolkit.config import (
     EnsemblerConfig,
     EvaluatorConfig,
     ModelConfig,
+    ModelName,
     SplitName,
     StudentConfig,
     SupervisorConfig,
@@ -57,6 +58,7 @@ class BagConfig(EnsemblerConfig):
 
 class HintConfig(ComponentConfig):
     text: str = "hint"
+    debater: ModelName | None = None
 
 
 class SharpenConfig(ComponentConfig):

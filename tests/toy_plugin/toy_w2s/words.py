@@ -161,7 +161,9 @@ class Hint:
     def assist(self, data, judge, ctx):
         assert not data.has_gold
         column = data.table.column_names.index("evidence")
-        texts = [f"{self.config.text} {len(p)}" for p in data.prompts]
+        heard = ctx.model(self.config.debater).letters if self.config.debater else ""
+        by = f" {judge.component} {judge.key} {heard}" if judge else ""
+        texts = [f"{self.config.text} {len(p)}{by}" for p in data.prompts]
         return Dataset(data.table.set_column(column, "evidence", [texts]), data.info, data.name)
 
 
