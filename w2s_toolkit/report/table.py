@@ -63,18 +63,21 @@ def _print(console: Console, results: Mapping[str, Any]) -> None:
 
 def _comparison(console: Console, name: str, found: Sequence[Block]) -> None:
     """One row a block: axes, student, PGR, gain; the supervisor where nobody is taught."""
-    found = [b for b in found if b.columns] or found  # some only compare students, such as drift
     axes, metric = axes_of(found), (found[0].columns or ["accuracy"])[0]
     taught = any(b.find("student", metric) for b in found)
+    role = "student" if taught else "supervisor"
+    # Some splits only compare students with one another: they would be empty lines.
+    told = [b for b in found if b.find(role, metric) or b.find("student", "pgr")]
+    found = told or found
     values = [
         [
-            _value(b.find("student" if taught else "supervisor", metric)),
+            _value(b.find(role, metric)),
             estimate(b.find("student", "pgr"), 2),
             _value(b.find("student", "gain"), signed=True),
         ]
         for b in found
     ]
-    heads = ["student" if taught else "supervisor", "PGR", "gain"]
+    heads = [role, "PGR", "gain"]
     keep = [i for i in range(len(heads)) if any(row[i] for row in values)]
     names: list[tuple[str, list[str]]] = [
         (axes.names[a], [axes.value(b.group, a) for b in found]) for a in axes.names
