@@ -114,7 +114,7 @@ class _Builder:
 
     def _labels(self, sources: Sources, ids: list[str]) -> list[dict[str, Any]]:
         """What every stage behind the weak labels said of these rows."""
-        wanted = pa.chunked_array([pa.array(ids, pa.string())])
+        wanted = arrow.text_array(ids)
         out = []
         members = [what for what, _ in sources.labels if what.startswith("member ")]
         if len(members) > MOST_MEMBERS:
