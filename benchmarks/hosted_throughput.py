@@ -1,12 +1,12 @@
 """Requests a second to a hosted model, against what the server's latency and concurrency allow.
 
-A server in a process of its own answers every chat completion after a fixed time. The plugin sends it
-requests that all differ, through the whole way: cache, ledger on disk, client, retries. Ideal is
-concurrency / latency; the time to get up to speed (8 requests at a time at first, then twice as many
-with every round) is counted in. A second run allows the plugin four times as many requests as the
+A server in a process of its own answers every chat completion after a time drawn evenly from half to
+one and a half of the latency. The plugin sends it requests that all differ, through the whole way: cache, ledger on disk, client, retries. Ideal is
+concurrency / latency; the time to get up to speed (16 requests at a time at first, then twice as many
+with every round) and the last requests, which run out one by one, are counted in. A second run allows the plugin four times as many requests as the
 server takes, which answers the others with 429: there the plugin has to find the limit by itself.
 
-    python benchmarks/hosted_throughput.py [--concurrency 32] [--latency 1.0] [--rounds 60]
+    python benchmarks/hosted_throughput.py [--concurrency 16] [--latency 2.0] [--rounds 60]
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import contextlib
 import json
 import multiprocessing
 import os
+import random
 import tempfile
 import time
 from multiprocessing.connection import Connection
@@ -44,13 +45,13 @@ BUSY = {"error": {"message": "too many requests", "code": "rate_limit_exceeded"}
 def main() -> None:
     """Run both and print a line each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--concurrency", type=int, default=32, help="requests at a time")
-    parser.add_argument("--latency", type=float, default=1.0, help="seconds for each")
+    parser.add_argument("--concurrency", type=int, default=16, help="requests at a time")
+    parser.add_argument("--latency", type=float, default=2.0, help="seconds for each")
     parser.add_argument("--rounds", type=int, default=60, help="requests for each of them")
     options = parser.parse_args()
     print(describe())
     print(
-        f"a server that answers after {options.latency:g} s, {options.concurrency} requests at a time, "
+        f"a server that answers after {options.latency:g} s in the mean, {options.concurrency} requests at a time, "
         f"{options.rounds * options.concurrency} requests"
     )
     head = ("", "requests/s", "of ideal", "429", "most under way", "client CPU a request")
@@ -126,6 +127,7 @@ class _Slow:
 
     def __init__(self, latency: float, allowed: int | None) -> None:
         self._latency, self._allowed = latency, allowed
+        self._random = random.Random(0)
         self._under_way, self._seen = 0, {"refused": 0, "most": 0}
 
     async def serve(self, pipe: Connection) -> None:
@@ -160,7 +162,7 @@ class _Slow:
         self._under_way += 1
         self._seen["most"] = max(self._seen["most"], self._under_way)
         try:
-            await asyncio.sleep(self._latency)
+            await asyncio.sleep(self._latency * self._random.uniform(0.5, 1.5))
             return 200, REPLY
         finally:
             self._under_way -= 1
