@@ -62,3 +62,36 @@ def test_looks_are_part_of_the_key_only_when_there_are_any():
     watched = ClassifierConfig(model="m", watch={"on": "val", "points": 3}).key_parts(digest)
     assert watched == {**plain, "watch": {"on": "val", "points": 3}}
     assert ClassifierConfig(model="m", watch={}).ceiling().key_parts(digest) == plain
+
+
+def _quickstart(*overrides):
+    from w2s_toolkit.recipe.load import find_recipe, load_recipe
+    from w2s_toolkit.registry import Registry
+
+    registry = Registry()
+    return load_recipe(find_recipe("quickstart", registry), registry, overrides)
+
+
+WATCH = "phases.bootstrap.student.watch.on"
+
+
+def test_the_student_alone_is_looked_at(tmp_path):
+    from w2s_toolkit.plan.export import plan_recipe
+    from w2s_toolkit.store import Store
+
+    plan = plan_recipe(_quickstart(f"{WATCH}=val"), Store(tmp_path))
+    inputs = {s.name: set(s.inputs) for s in plan.graph if s.kind == "train"}
+    assert inputs["bootstrap/student/train"] == {"pool", "labels", "watch", "watch_labels"}
+    assert inputs["bootstrap/strong_ceiling/train"] == {"pool"}
+
+
+@pytest.mark.parametrize(
+    ("split", "said"),
+    [("weak_train", "would label 'weak_train', on which it was trained"), ("vall", "'vall'")],
+)
+def test_a_split_that_cannot_be_watched_is_refused(split, said):
+    from w2s_toolkit.errors import RecipeError
+
+    with pytest.raises(RecipeError) as found:
+        _quickstart(f"{WATCH}={split}")
+    assert said in str(found.value)
