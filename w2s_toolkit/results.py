@@ -249,7 +249,7 @@ def _gold(plan: Plan, store: Store) -> list[dict[str, Any]]:
 def _curves(plan: Plan, store: Store) -> list[dict[str, Any]]:
     """What was measured while models were trained: looks at students, epochs that were chosen from."""
     out = []
-    for stage in plan.graph:
+    for stage in (*plan.graph.planned, *plan.graph.followed):
         found = store.get(stage.key, verify=False) if stage.kind in ("fit", "train") else None
         if found is None:
             continue
