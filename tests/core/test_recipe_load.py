@@ -157,6 +157,6 @@ def test_the_json_schema_accepts_shipped_recipes_and_refuses_unknown_keys() -> N
     for recipe in Registry().recipes():
         document = read_tree(Path(recipe.path)).value
         jsonschema.validate(document, schema)
-        document["phases"][0]["student"]["epoch"] = 3
+        document["phases"][0]["supervisors"][0]["epoch"] = 3
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(document, schema)

@@ -20,8 +20,8 @@ def recipe_schema(registry: Registry) -> dict[str, Any]:
         block = _any_of(registry, kind, definitions, word_allowed=True)
         if phase[key].get("type") == "array":
             phase[key]["items"] = block
-        else:
-            phase[key] = block
+        else:  # null leaves it out
+            phase[key] = {"anyOf": [*block.get("anyOf", ()), {"type": "null"}]}
     schema["properties"]["models"]["additionalProperties"] = _any_of(
         registry, "models", definitions
     )
