@@ -31,6 +31,7 @@ def serving(model: Path, home: Path) -> Iterator[str]:
         "HF_HUB_OFFLINE": "1",
         "HF_HUB_DISABLE_UPDATE_CHECK": "1",
         "NO_PROXY": "127.0.0.1",
+        "OMP_NUM_THREADS": "1",  # more only wait for one another with a model this small
     }
     command = [sys.executable, "-c", "from transformers.cli.transformers import main; main()"]
     command += ["serve", str(model), "--host", "127.0.0.1", "--port", str(port)]
