@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -52,6 +53,7 @@ def test_forty_requests_through_a_fifth_of_faults(
 
 
 @pytest.mark.slow
+@pytest.mark.skipif("W2S_LONG" not in os.environ, reason="takes minutes; asked for by W2S_LONG=1")
 def test_five_hundred_requests_with_long_stalls(
     lab_server: str, model: Make, context: Make
 ) -> None:
