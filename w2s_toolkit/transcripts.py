@@ -9,8 +9,8 @@ some without a new version.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Turn:
-    """What one speaker said once.
+    """What one speaker said once. Holds no gold.
 
     Attributes:
         example_id: the row it is about.
@@ -38,6 +38,8 @@ class Turn:
         visibility: ``all``, or ``nobody`` for a candidate that was not taken.
         said: what the model wrote, where that differs from ``text``.
         quotes: each with ``text`` and ``verified``, whether the source holds it.
+        request: hash of what was asked, or the key of the call.
+        usage: tokens read and written, where they are known.
         flags: remarks on the request.
     """
 
@@ -52,6 +54,8 @@ class Turn:
     visibility: str = "all"
     said: str | None = None
     quotes: tuple[Mapping[str, Any], ...] = ()
+    request: str = ""
+    usage: Mapping[str, int] | None = None
     flags: tuple[str, ...] = ()
 
 
@@ -64,13 +68,14 @@ class Verdict:
         p: probability of each choice; empty where there is no verdict.
         label: index of the most probable choice; None likewise.
         method: how it was found: ``likelihood``, ``logprobs``, ``samples``, ``schema``, ``verdict``.
-        mass: probability of all answers together; None where that means nothing.
+        mass: least probability of all answers together, over orders; None where that means nothing.
         censored: whether an answer was missing from what a server lists.
         per_order: for each order, ``order``, the choices as they were listed, and ``p`` of each
             choice, aligned.
         flipped: whether the orders differ in their most probable choice.
         status: ``ok`` or ``unscored``.
         reason: why there is no verdict.
+        usage: tokens that it took.
     """
 
     example_id: str
@@ -83,6 +88,14 @@ class Verdict:
     flipped: bool = False
     status: str = "ok"
     reason: str = ""
+    usage: Mapping[str, int] = field(default_factory=dict)
+
+
+def write_lines(path: Path, head: Mapping[str, Any], rows: Iterable[Turn | Verdict]) -> None:
+    """Write a file of turns or of verdicts, its first line ``head`` with the version."""
+    with path.open("w", encoding="utf-8") as file:
+        for line in ({"w2s": SCHEMA, **head}, *map(asdict, rows)):
+            file.write(json.dumps(line, ensure_ascii=False, sort_keys=True) + "\n")
 
 
 def read_turns(path: Path) -> tuple[dict[str, Any], Iterator[Turn]]:
@@ -147,7 +160,7 @@ def _made(kind: type[T], values: Any, where: str) -> T:
     missing = [
         f.name
         for f in fields(kind)  # type: ignore[arg-type]
-        if f.default is MISSING and f.name not in given
+        if f.default is MISSING and f.default_factory is MISSING and f.name not in given
     ]
     if wrong or missing:
         said = [f"{name} is of another type" for name in wrong]
@@ -166,6 +179,8 @@ def _fits(value: Any, wanted: str) -> bool:
         return "None" in wanted
     if wanted.startswith("tuple[Mapping"):
         return isinstance(value, tuple) and all(isinstance(v, dict) for v in value)
+    if wanted.startswith("Mapping"):
+        return isinstance(value, dict)
     kinds: dict[str, Any] = {"str": str, "int": int, "bool": bool, "float": (int, float)}
     plain = kinds.get(wanted.partition(" ")[0], tuple)
     return isinstance(value, plain)

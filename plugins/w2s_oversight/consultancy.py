@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from w2s_oversight.cases import Case
 from w2s_oversight.config import ConsultancyConfig
-from w2s_oversight.records import Turn
 from w2s_oversight.talk import Protocol, Speech, Talk, sides_of
 from w2s_toolkit.evidence import View
+from w2s_toolkit.transcripts import Turn
 
 
 class Consultancy(Protocol[ConsultancyConfig]):

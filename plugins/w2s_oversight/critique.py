@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from w2s_oversight.cases import Case
 from w2s_oversight.config import AnswerOnlyConfig, CritiqueConfig
-from w2s_oversight.records import Turn
 from w2s_oversight.talk import Protocol, Speech, Talk
 from w2s_toolkit.evidence import View
+from w2s_toolkit.transcripts import Turn
 
 Answering = Talk[CritiqueConfig] | Talk[AnswerOnlyConfig]
 

@@ -8,9 +8,9 @@ from itertools import groupby
 
 from w2s_oversight.cases import Case
 from w2s_oversight.config import DebateConfig
-from w2s_oversight.records import Turn
 from w2s_oversight.talk import Protocol, Speech, Talk, other_side, sides_of
 from w2s_toolkit.evidence import View
+from w2s_toolkit.transcripts import Turn
 
 PROMPTS = {1: "opening", 2: "critique"}
 """Prompt file of a round; all later ones are ``rebuttal``."""

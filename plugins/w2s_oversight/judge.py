@@ -17,12 +17,12 @@ from w2s_oversight.config import JudgeConfig
 from w2s_oversight.journal import Journal
 from w2s_oversight.ladder import Ladder, Settings, hearings
 from w2s_oversight.prompt_files import Prompts
-from w2s_oversight.records import VERDICTS, Verdict, write_lines
 from w2s_oversight.talk import first_of, report
 from w2s_toolkit.contracts import Context
 from w2s_toolkit.data import Dataset, LabelSet, ModelRef
 from w2s_toolkit.errors import DataError
 from w2s_toolkit.evidence import read_evidence
+from w2s_toolkit.transcripts import VERDICTS, Verdict, write_lines
 
 SHOTS = "shots.json"
 

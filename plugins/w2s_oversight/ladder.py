@@ -17,9 +17,9 @@ from w2s_oversight.asking import Asked, Asking, draw
 from w2s_oversight.cases import Case, labels, listed
 from w2s_oversight.config import Answers
 from w2s_oversight.prompt_files import Prompts
-from w2s_oversight.records import Verdict
 from w2s_toolkit.contracts import ChatRequest, Message
 from w2s_toolkit.evidence import View
+from w2s_toolkit.transcripts import Verdict
 
 _VERDICT = re.compile(r"^\s*\**verdict\**\s*:\**\s*(.+?)\s*$", re.IGNORECASE | re.MULTILINE)
 

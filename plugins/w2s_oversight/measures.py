@@ -12,18 +12,17 @@ import numpy.typing as npt
 from w2s_metrics.intervals import mean, proportion
 from w2s_metrics.scored import IntArray, answers, why_not
 from w2s_oversight.config import OversightMetricsConfig
-from w2s_oversight.records import (
+from w2s_toolkit.contracts import Context
+from w2s_toolkit.data import Dataset, LabelSet, Metric, Metrics, ModelRef
+from w2s_toolkit.groups import group_codes
+from w2s_toolkit.transcripts import (
     TRANSCRIPTS,
     VERDICTS,
     Turn,
     Verdict,
-    read_lines,
-    turn_of,
-    verdict_of,
+    read_turns,
+    read_verdicts,
 )
-from w2s_toolkit.contracts import Context
-from w2s_toolkit.data import Dataset, LabelSet, Metric, Metrics, ModelRef
-from w2s_toolkit.groups import group_codes
 
 Floats = npt.NDArray[np.float64]
 
@@ -85,7 +84,7 @@ def _verdicts(subject: LabelSet, ctx: Context) -> dict[str, Verdict]:
     folder = _folder(subject.provenance.get("stage"), ctx)
     if folder is None or not (folder / VERDICTS).is_file():
         return {}
-    found = map(verdict_of, read_lines(folder / VERDICTS)[1])
+    _, found = read_verdicts(folder / VERDICTS)
     return {verdict.example_id: verdict for verdict in found}
 
 
@@ -95,7 +94,7 @@ def _turns(subject: LabelSet, ctx: Context) -> list[Turn]:
     if folder is None or not (folder / TRANSCRIPTS).is_file():
         return []
     wanted = set(subject.ids)
-    found = map(turn_of, read_lines(folder / TRANSCRIPTS)[1])
+    _, found = read_turns(folder / TRANSCRIPTS)
     return [turn for turn in found if turn.example_id in wanted]
 
 

@@ -8,20 +8,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from w2s_oversight.records import (
-    TRANSCRIPTS,
-    VERDICTS,
-    Turn,
-    Verdict,
-    read_lines,
-    turn_of,
-    verdict_of,
-)
 from w2s_toolkit.data import Dataset, Example
 from w2s_toolkit.errors import UsageError
 from w2s_toolkit.loading import Run
 from w2s_toolkit.registry import suggestion
 from w2s_toolkit.stages.rows import DATA
+from w2s_toolkit.transcripts import (
+    TRANSCRIPTS,
+    VERDICTS,
+    Turn,
+    Verdict,
+    read_turns,
+    read_verdicts,
+)
 
 
 @dataclass(frozen=True)
@@ -72,9 +71,9 @@ def talks_of(run: Run) -> list[Talked]:
         folder = folders[stage["key"]]
         if not (folder / TRANSCRIPTS).is_file():
             continue
-        head, lines = read_lines(folder / TRANSCRIPTS)
+        head, said = read_turns(folder / TRANSCRIPTS)
         turns: dict[str, list[Turn]] = {}
-        for turn in map(turn_of, lines):
+        for turn in said:
             turns.setdefault(turn.example_id, []).append(turn)
         for judge in judges.pop(stage["key"], [None]):
             verdicts = _verdicts(folders[judge["key"]]) if judge else {}
@@ -95,7 +94,7 @@ def talks_of(run: Run) -> list[Talked]:
 
 
 def _verdicts(folder: Path) -> dict[str, Verdict]:
-    found = map(verdict_of, read_lines(folder / VERDICTS)[1])
+    _, found = read_verdicts(folder / VERDICTS)
     return {verdict.example_id: verdict for verdict in found}
 
 

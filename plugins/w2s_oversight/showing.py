@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from w2s_oversight.reading import Talked
-from w2s_oversight.records import Turn, Verdict
 from w2s_toolkit.data import Example
 from w2s_toolkit.report.terminal import blank, line, print_with, table
 from w2s_toolkit.report.wording import count, number, printable
+from w2s_toolkit.transcripts import Turn, Verdict
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -17,11 +17,11 @@ from w2s_oversight.config import ProtocolConfig
 from w2s_oversight.journal import Journal
 from w2s_oversight.ladder import Ladder, Settings, hearings
 from w2s_oversight.prompt_files import Prompts
-from w2s_oversight.records import TRANSCRIPTS, Turn, Verdict, write_lines
 from w2s_toolkit.contracts import ChatRequest, Context
 from w2s_toolkit.data import Dataset, ModelRef
 from w2s_toolkit.errors import DataError, StageError
 from w2s_toolkit.evidence import Evidence, View, joined, read_evidence, write_evidence
+from w2s_toolkit.transcripts import TRANSCRIPTS, Turn, Verdict, write_lines
 
 C = TypeVar("C", bound=ProtocolConfig)
 
@@ -32,7 +32,7 @@ class Speech:
 
     Attributes:
         case: the row.
-        speaker, round, order, side, sample: see :class:`~w2s_oversight.records.Turn`.
+        speaker, round, order, side, sample: see :class:`~w2s_toolkit.transcripts.Turn`.
         prompt: name of the prompt file.
         fields: values for it beside those of the row.
     """

@@ -13,20 +13,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from watched import SHARED, Source, component, model, reviews
 
-from w2s_oversight.records import VERDICTS, Verdict, read_lines, verdict_of
 from w2s_toolkit.contracts import ChoiceScores
 from w2s_toolkit.data import Dataset, LabelSet
 from w2s_toolkit.errors import StageError
 from w2s_toolkit.evidence import Evidence, View, write_evidence
 from w2s_toolkit.stages.context import StageContext
 from w2s_toolkit.testing import tiny_context
+from w2s_toolkit.transcripts import VERDICTS, Verdict, read_verdicts
 
 Make = Callable[..., StageContext]
 
 
 def judged(data: Dataset, ctx: StageContext, **values: Any) -> tuple[LabelSet, list[Verdict]]:
     labels = component("judge", model="weak", **values).label(None, data.blind(), ctx)
-    return labels, [verdict_of(line) for line in read_lines(ctx.out / VERDICTS)[1]]
+    return labels, list(read_verdicts(ctx.out / VERDICTS)[1])
 
 
 def with_texts(data: Dataset, evidence: list[Evidence]) -> Dataset:

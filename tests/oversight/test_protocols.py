@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from watched import Source, component, reviews
 
-from w2s_oversight.records import TRANSCRIPTS, read_lines, turn_of
 from w2s_toolkit.data import Dataset
 from w2s_toolkit.errors import StageError
 from w2s_toolkit.evidence import Evidence, evidence_text, read_evidence
 from w2s_toolkit.stages.context import StageContext
+from w2s_toolkit.transcripts import TRANSCRIPTS, read_turns
 
 Make = Callable[..., StageContext]
 SHORT = {"max_tokens": 8}
@@ -56,7 +56,7 @@ def held(name: str, data: Dataset, ctx: StageContext, **more: Any) -> list[Evide
 
 
 def turns(ctx: StageContext) -> list[Any]:
-    return [turn_of(line) for line in read_lines(ctx.out / TRANSCRIPTS)[1]]
+    return list(read_turns(ctx.out / TRANSCRIPTS)[1])
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -259,7 +259,7 @@ def test_baselines_say_what_they_should(context: Make) -> None:
 def test_transcripts_say_who_made_them(context: Make, tmp_path: Path, strong: Source) -> None:
     ctx = context()
     held("consultancy", reviews(2), ctx)
-    head, _ = read_lines(ctx.out / TRANSCRIPTS)
+    head, _ = read_turns(ctx.out / TRANSCRIPTS)
     assert head == {
         "w2s": 1,
         "kind": "transcripts",

@@ -16,9 +16,9 @@ from watched import SHARED, Source, component, model, reviews
 
 from w2s_oversight import words
 from w2s_oversight.prompt_files import FIELDS, Prompts, fill, problems
-from w2s_oversight.records import VERDICTS, read_lines
 from w2s_toolkit.contracts import ChatRequest
 from w2s_toolkit.testing import tiny_context
+from w2s_toolkit.transcripts import VERDICTS, read_verdicts
 
 SECRET = words.delimiter(1)
 MARKS = [
@@ -109,7 +109,7 @@ def _debate(text: str, folder: Path) -> tuple[list[ChatRequest], list[str]]:
     ctx = tiny_context(folder, models={"strong": strong, "weak": weak}, shared=SHARED)
     data = component("debate", debater="strong").assist(reviews(1).blind(), None, ctx)
     component("judge", model="weak").label(None, data, ctx)
-    return weak.log, [line["method"] for line in read_lines(ctx.out / VERDICTS)[1]]
+    return weak.log, [verdict.method for verdict in read_verdicts(ctx.out / VERDICTS)[1]]
 
 
 def _skeleton(requests: Sequence[ChatRequest]) -> list[tuple[str, int, int, list[str]]]:
