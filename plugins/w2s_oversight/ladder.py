@@ -164,23 +164,17 @@ class Ladder:
     async def _score(self, heard: Sequence[_Hearing], place: str) -> list[_Found | str]:
         asked = [self._asked(one, place, max_tokens=1, seed=None) for one in heard]
         records = await self._asking.scores(self._model, asked, [one.labels for one in heard])
-        found = list[_Found | str]()
-        for one, record in zip(heard, records, strict=True):
-            if record is None:
-                found.append("the request failed")
-                continue
-            one.count(record)
-            if record["log_probs"] is None:
-                found.append("the model gives no log-probabilities")
-            elif record["source"] == "likelihood":
-                p = _softmax(record["log_probs"])
-                found.append(_Found(p, "likelihood", record["mass"]))
-            elif record["mass"] < self._settings.min_mass or all(record["censored"]):
-                found.append(f"all answers together have probability {record['mass']:.3f}")
-            else:
-                p, cut = _softmax(record["log_probs"]), any(record["censored"])
-                found.append(_Found(p, "logprobs", record["mass"], cut))
-        return found
+        return _each(heard, records, self._from_scores)
+
+    def _from_scores(self, one: _Hearing, record: Mapping[str, Any]) -> _Found | str:
+        if record["log_probs"] is None:
+            return "the model gives no log-probabilities"
+        if record["source"] == "likelihood":
+            return _Found(_softmax(record["log_probs"]), "likelihood", record["mass"])
+        if record["mass"] < self._settings.min_mass or all(record["censored"]):
+            return f"all answers together have probability {record['mass']:.3f}"
+        cut = any(record["censored"])
+        return _Found(_softmax(record["log_probs"]), "logprobs", record["mass"], cut)
 
     async def _samples(self, heard: Sequence[_Hearing], place: str) -> list[_Found | str]:
         many = self._settings.samples
@@ -209,32 +203,11 @@ class Ladder:
     async def _schema(self, heard: Sequence[_Hearing], place: str) -> list[_Found | str]:
         asked = [self._asked(one, place, schema=_schema_for(one.labels)) for one in heard]
         records = await self._asking.texts(self._model, asked)
-        found = list[_Found | str]()
-        for one, record in zip(heard, records, strict=True):
-            if record is None:
-                found.append("the request failed")
-                continue
-            one.count(record)
-            found.append(_from_json(record["text"], one.labels))
-        return found
+        return _each(heard, records, lambda one, said: _from_json(said["text"], one.labels))
 
     async def _line(self, heard: Sequence[_Hearing], place: str) -> list[_Found | str]:
         records = await self._asking.texts(self._model, [self._asked(one, place) for one in heard])
-        found = list[_Found | str]()
-        for one, record in zip(heard, records, strict=True):
-            if record is None:
-                found.append("the request failed")
-                continue
-            one.count(record)
-            lines = _VERDICT.findall(record["text"])
-            at = _place(lines[-1], one) if lines else None
-            if at is None:
-                found.append("no line says VERDICT: and an answer")
-                continue
-            found.append(
-                _Found([float(at == place_) for place_ in range(len(one.labels))], "verdict")
-            )
-        return found
+        return _each(heard, records, lambda one, said: _from_line(said["text"], one))
 
     def _verdict(
         self, case: Case, heard: Sequence[_Hearing], found: Sequence[_Found] | None, reason: str
@@ -302,6 +275,30 @@ def _schema_for(names: Sequence[str]) -> dict[str, Any]:
         "required": ["answer", "confidence"],
         "additionalProperties": False,
     }
+
+
+def _each(
+    heard: Sequence[_Hearing],
+    records: Sequence[Mapping[str, Any] | None],
+    find: Callable[[_Hearing, Mapping[str, Any]], _Found | str],
+) -> list[_Found | str]:
+    """What each hearing's answer says; an answer counts whether or not it says anything."""
+    found = list[_Found | str]()
+    for one, record in zip(heard, records, strict=True):
+        if record is None:
+            found.append("the request failed")
+            continue
+        one.count(record)
+        found.append(find(one, record))
+    return found
+
+
+def _from_line(text: str, one: _Hearing) -> _Found | str:
+    lines = _VERDICT.findall(text)
+    at = _place(lines[-1], one) if lines else None
+    if at is None:
+        return "no line says VERDICT: and an answer"
+    return _Found([float(place == at) for place in range(len(one.labels))], "verdict")
 
 
 def _from_json(text: str, names: Sequence[str]) -> _Found | str:
