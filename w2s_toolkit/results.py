@@ -18,10 +18,10 @@ from w2s_toolkit import arrow
 from w2s_toolkit.data import Dataset, LabelSet
 from w2s_toolkit.plan.plan import Measured, Plan, Predicted, Round
 from w2s_toolkit.signatures import failure_signatures
-from w2s_toolkit.stages.handlers import LABELS, METRICS, read_ref
 from w2s_toolkit.stages.loop import DECISION
 from w2s_toolkit.stages.rows import DATA, read_info
 from w2s_toolkit.stages.watch import CURVE
+from w2s_toolkit.stages.work import LABELS, METRICS, read_ref
 from w2s_toolkit.store import Store
 
 SCHEMA = 1
