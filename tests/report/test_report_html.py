@@ -94,7 +94,7 @@ def test_several_combinations_are_compared(make_run: MakeRun) -> None:
     page = page_of(make_run(matrix(6, seeds=(0, 1))))
     assert "6 combinations" in page.text
     assert page.tags.count("figure") == 4
-    assert "loss5 5 0.750 [0.730, 0.770]" in page.text
+    assert "loss5 5 0.620 0.750 [0.730, 0.770] 0.850" in page.text
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from w2s_toolkit.report.wording import Axes, canonical
+from w2s_toolkit.stages.rows import ROWS
 
 if TYPE_CHECKING:
+    from w2s_toolkit.report.artefacts import Artefacts
     from w2s_toolkit.report.spending import Spent
 
 _PACKAGES = (
@@ -93,14 +95,60 @@ class RunFiles:
         return out
 
 
+def about(given: str) -> list[str]:
+    """Paragraphs of the comment that a recipe begins with: what it is about, in its author's words."""
+    lines = []
+    for line in given.splitlines():
+        if not line.startswith("#"):
+            break
+        lines.append(line.lstrip("#").strip())
+    return [p.replace("\n", " ") for p in "\n".join(lines).split("\n\n") if p.strip()]
+
+
+def task(
+    recipe: Mapping[str, Any], given: Mapping[str, Any], overrides: Iterable[str]
+) -> tuple[str, str]:
+    """Name of the task, and what was chosen for it in the recipe or on the command line, but for splits."""
+    block = _mapping(recipe.get("task"))
+    paths = [line.partition("=")[0].split(".") for line in overrides]
+    more = [path[1] for path in paths if path[0] == "task" and len(path) == 2]
+    chosen = dict.fromkeys([*_mapping(given.get("task")), *more])
+    for other in ("use", "splits"):
+        chosen.pop(other, None)
+    return str(block.get("use") or ""), settings({k: block[k] for k in chosen if k in block})
+
+
+def digest(artefacts: Artefacts) -> str:
+    """The first digits of the SHA-256 of the rows that the splits were cut from."""
+    made = artefacts.by_id.get("data")
+    files = _mapping(made.manifest.get("files")) if made else {}
+    return str(_mapping(files.get(ROWS)).get("sha256") or "")[:12]
+
+
+def gold(used: Iterable[Mapping[str, Any]]) -> list[tuple[str, int, str]]:
+    """Gold labels as (stage, how many stages of that name, labels of each), all cells together."""
+    found: dict[str, list[int]] = {}
+    for item in used:
+        found.setdefault(str(item["stage"]).partition("[")[0], []).append(int(item["labels"]))
+    return [
+        (name, len(sizes), "–".join(map(str, sorted({min(sizes), max(sizes)}))))
+        for name, sizes in found.items()
+    ]
+
+
 def models(recipe: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """Models of the recipe as (name, identity, settings that were chosen)."""
     out = []
     for name, block in _mapping(recipe.get("models")).items():
         block = _mapping(block)
         identity = str(block.get("id") or block.get("use") or "")
-        more = {k: v for k, v in block.items() if k != "id" and v not in (None, False, "auto")}
-        out.append((str(name), identity, settings(more)))
+        more = {
+            k: v
+            for k, v in block.items()
+            if k not in ("id", "use") and v not in (None, False, "auto", [], {})
+        }
+        use = str(block.get("use") or "") if block.get("id") else ""
+        out.append((str(name), identity, ", ".join(filter(None, (use, settings(more))))))
     return out
 
 

@@ -15,10 +15,12 @@ from markupsafe import Markup
 from w2s_toolkit.report import beside, facts
 from w2s_toolkit.report.artefacts import Artefacts
 from w2s_toolkit.report.block import Block
-from w2s_toolkit.report.blocks import axes_of, blocks, titles
-from w2s_toolkit.report.remarks import remarks, signatures, unsaid
+from w2s_toolkit.report.blocks import axes_of, blocks, compared, titles
+from w2s_toolkit.report.remarks import by_name, remarks, signatures, unsaid
+from w2s_toolkit.report.rounds import rounds
 from w2s_toolkit.report.spending import spent_by_stage
 from w2s_toolkit.report.stagegraph import graphs
+from w2s_toolkit.report.wins import wins_of
 from w2s_toolkit.report.wording import (
     ROLES,
     SHORT_ROLES,
@@ -27,6 +29,7 @@ from w2s_toolkit.report.wording import (
     duration,
     estimate,
     interval,
+    measure,
     metric_name,
     number,
     printable,
@@ -104,6 +107,7 @@ def _browser(
 def _run(files: facts.RunFiles, artefacts: Artefacts) -> dict[str, Any]:
     """What was run: everything but the results."""
     recipe, env = files.yaml("resolved.yaml"), files.json("env.json", dict)
+    given, overrides = files.text("recipe.yaml"), files.text("overrides.txt").splitlines()
     events = files.events()
     start = next((e for e in events if e["event"] == "run_started"), {})
     spent = spent_by_stage(files, artefacts)
@@ -114,7 +118,9 @@ def _run(files: facts.RunFiles, artefacts: Artefacts) -> dict[str, Any]:
     return {
         "run": str(start.get("id") or files.path.name),
         "started": str(start.get("time") or "")[:16].replace("T", " "),
-        "description": str(recipe.get("description") or ""),
+        "about": [*filter(None, [str(recipe.get("description") or "")]), *facts.about(given)],
+        "used_task": facts.task(recipe, files.yaml("recipe.yaml") if given else {}, overrides),
+        "digest": facts.digest(artefacts),
         "models": facts.models(recipe),
         "phases": facts.phases(recipe),
         "stages": spent,
@@ -126,8 +132,8 @@ def _run(files: facts.RunFiles, artefacts: Artefacts) -> dict[str, Any]:
         "packages": sorted((env.get("packages") or {}).items()),
         "plugins": env.get("plugins") or [],
         "resolved": files.text("resolved.yaml") if recipe else "",
-        "given": files.text("recipe.yaml"),
-        "overrides": files.text("overrides.txt").splitlines(),
+        "given": given,
+        "overrides": overrides,
         "predictions": files.json("predictions/index.json", list),
     }
 
@@ -143,13 +149,16 @@ def _results(results: Mapping[str, Any]) -> dict[str, Any]:
         "matrix": facts.matrix(results.get("cells") or []),
         "blocks": list(zip(titles(found), found, strict=True)),
         "axes": axes_of(found),
+        "compared": compared(found),
         "several": {
             "phase": len({b.phase for b in found}) > 1,
             "split": len({b.split for b in found}) > 1,
         },
         "plots": _plots(found, task, results),
-        "gold": results.get("gold_labels") or [],
-        "signatures": signatures(results),
+        "rounds": rounds(results),
+        "wins": [wins_of(block, results.get("tables") or []) for block in found],
+        "gold": facts.gold(results.get("gold_labels") or []),
+        "signatures": by_name(signatures(results)),
         "remarks": remarks(results),
         "unsaid": unsaid(results),
         "summary": results.get("summary") or [],
@@ -166,11 +175,12 @@ def _plots(
     from w2s_toolkit.report import bars, curves, generations, recovered, reliability, staircase
 
     classes = len(task.get("classes") or ())
+    phases = generations.without_rounds(found)
     drawn = {
-        "scores": bars.scores(found, classes),
-        "staircase": staircase.staircase(found),
-        "recovered": recovered.recovered(found),
-        "agreement": bars.agreement(found),
+        "scores": bars.scores(phases, classes),
+        "staircase": staircase.staircase(generations.not_repeated(found)),
+        "recovered": recovered.recovered(phases),
+        "agreement": bars.agreement(phases),
         "generations": generations.generations(found, results),
         "curves": curves.curves(found, results),
         "reliability": reliability.reliability(found, results.get("tables") or []),
@@ -196,6 +206,7 @@ def _environment() -> Environment:
         "estimate": _typeset(estimate),
         "interval": _typeset(interval),
         "number": _typeset(number),
+        "measure": _typeset(measure),
         "metric": metric_name,
         "minus": _typeset(str),
         "role": role_name,

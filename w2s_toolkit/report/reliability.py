@@ -50,7 +50,7 @@ def reliability(found: Sequence[Block], tables: Sequence[Mapping[str, Any]]) -> 
             axes = sheet.add_axes((x / WIDTH, y / height, side / WIDTH, side / height))
             axes.plot((left, 1), (left, 1), color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
             for role, points in curves.items():
-                _curve(axes, points, COLOURS[role])
+                _curve(axes, points, role)
             axes.set_xlim(left - 0.02 * (1 - left), 1.0)
             axes.set_ylim(bottom - 0.02 * (1 - bottom), 1.0)
             axes.grid(True)
@@ -64,11 +64,29 @@ def reliability(found: Sequence[Block], tables: Sequence[Mapping[str, Any]]) -> 
     return Plot(svg, "Reliability", caption, tuple(roles))
 
 
-def _curve(axes: Axes, points: Sequence[Mapping[str, Any]], colour: str) -> None:
+_LOOKS = {
+    "weak_floor": ("s", (0, (1.5, 1.2))),
+    "supervisor": ("^", (0, (5, 1.5))),
+    "student": ("o", "-"),
+    "strong_ceiling": ("D", (0, (4, 2))),
+}
+"""Marker and dashes by role, for those who cannot tell the colours apart."""
+
+
+def _curve(axes: Axes, points: Sequence[Mapping[str, Any]], role: str) -> None:
+    colour, (marker, dashes) = COLOURS[role], _LOOKS[role]
     x, y = [p["confidence"] for p in points], [p["accuracy"] for p in points]
     total = sum(p["n"] for p in points) or 1
-    axes.plot(x, y, color=colour, linewidth=1.2)
-    sizes = [12 + 90 * p["n"] / total for p in points]
+    axes.plot(x, y, color=colour, linewidth=1.2, linestyle=dashes)
+    sizes = [16 + 80 * p["n"] / total for p in points]
     axes.scatter(
-        x, y, s=sizes, color=colour, edgecolors=PAPER, linewidths=0.6, zorder=3, clip_on=False
+        x,
+        y,
+        s=sizes,
+        marker=marker,
+        color=colour,
+        edgecolors=PAPER,
+        linewidths=0.6,
+        zorder=3,
+        clip_on=False,
     )

@@ -13,7 +13,7 @@ from w2s_toolkit.report.wording import amount, count, duration, printable
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-WIDE, HIGH, ACROSS, BETWEEN = 176, 44, 30, 12
+WIDE, HIGH, ACROSS, BETWEEN = 164, 42, 26, 10
 """Pixels: size of a box, distance of layers, distance of boxes in a layer."""
 
 

@@ -72,6 +72,12 @@ def estimate(row: Row | None, digits: int = 3, *, signed: bool = False) -> str:
     return " ".join(filter(None, (value, interval(row, digits, signed=signed))))
 
 
+def measure(row: Row | None) -> str:
+    """A value of any size and its interval: ``0.840 [0.800, 0.880]``, ``180.5``, ``1473``."""
+    size = 0.0 if row is None or row["value"] is None else abs(row["value"])
+    return estimate(row, 0 if size >= 1000 else 1 if size >= 10 else 3)
+
+
 def count(amount: int, noun: str) -> str:
     """``1 seed``, ``3 seeds``."""
     return f"{amount} {noun}" if amount == 1 else f"{amount} {noun}s"
