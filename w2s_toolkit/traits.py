@@ -6,9 +6,11 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from w2s_toolkit.data import Dataset, LabelSet
+import numpy as np
+
+from w2s_toolkit.data import BoolArray, Dataset, LabelSet
 from w2s_toolkit.plan.plan import SUPERVISOR, Plan, Predicted
-from w2s_toolkit.stages.handlers import LABELS, read_ref
+from w2s_toolkit.stages.handlers import LABELS
 from w2s_toolkit.stages.rows import DATA
 from w2s_toolkit.store import Object, Store
 
@@ -36,8 +38,9 @@ def settings(plan: Plan) -> list[dict[str, Any]]:
 def ensembles(plan: Plan, store: Store) -> list[dict[str, Any]]:
     """Ensembles that supervise, one a cell, phase and split that others were scored on.
 
-    ``accuracy``: of the ensemble; ``members``: of each member alone; ``built``: how many members
-    were trained; ``stage``: the one that built it. Generated answers are left out: they are not
+    ``accuracy``: of the ensemble; ``members``: of each member alone; ``best``: of the best member,
+    picked on one half of the rows and scored on the other, both ways, so that picking does not
+    flatter it; ``stage``: the one that built the ensemble. Generated answers are left out: they are not
     right or wrong by a class.
     """
     out = []
@@ -58,8 +61,8 @@ def _ensemble(plan: Plan, store: Store, item: Predicted, made: Object) -> Iterat
         return
     if found.manifest["component"][0] != "ensemblers":
         return
-    details = read_ref(found.path).details
     alone = [store.get(key, verify=False) for key in made.manifest["members"]]
+    right = [_right(one, data) for one in alone if one and (one.path / LABELS).exists()]
     head = {"cell": item.cell, "phase": item.phase, "split": item.split}
     yield {
         **head,
@@ -67,18 +70,25 @@ def _ensemble(plan: Plan, store: Store, item: Predicted, made: Object) -> Iterat
         if ref in plan.graph.stages
         else str(found.manifest["label"]),
         "component": "/".join(found.manifest["component"]),
-        "built": len(details.get("members") or ()) or len(alone),
-        "accuracy": _accuracy(made, data),
-        "members": [_accuracy(one, data) for one in alone if one and _labels(one)],
+        "accuracy": float(_right(made, data).mean()) if len(data) else 0.0,
+        "members": [float(one.mean()) for one in right] if len(data) else [],
+        "best": _best(right),
     }
 
 
-def _labels(made: Object) -> bool:
-    return (made.path / LABELS).exists()
-
-
-def _accuracy(made: Object, data: Dataset) -> float:
-    """Share of all rows that are answered right; rows without an answer are not."""
+def _right(made: Object, data: Dataset) -> BoolArray:
+    """Which rows are answered right, (n,); rows without an answer are not."""
     labels = LabelSet.read(made.path / LABELS).align(data)
-    right = (labels.predicted == data.gold) & ~labels.abstain
-    return float(right.mean()) if len(data) else 0.0
+    right: BoolArray = (labels.predicted == data.gold) & ~labels.abstain
+    return right
+
+
+def _best(right: list[BoolArray]) -> float | None:
+    """Accuracy of the member that is best on the other half of the rows; None for too few rows."""
+    half = len(right[0]) // 2 if right else 0
+    if not half:
+        return None
+    first, second = (
+        np.array([r[cut].mean() for r in right]) for cut in (slice(half), slice(half, None))
+    )
+    return float((second[first.argmax()] + first[second.argmax()]) / 2)

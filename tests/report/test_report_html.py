@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+import json
 import re
 import shutil
 from collections.abc import Callable
@@ -234,6 +235,27 @@ def test_a_missing_or_damaged_file_is_named(name: str, damage: str, make_run: Ma
     page = page_of(run)
     assert "This report is incomplete." in page.text
     assert f"{name} is" in page.text
+
+
+@pytest.mark.parametrize("status", ["failed", "stopped"])
+def test_a_run_without_results_shows_what_was_run(status: str, make_run: MakeRun) -> None:
+    run = make_run(results_of())
+    (run / "results.json").unlink()
+    (run / "predictions/index.json").unlink()
+    (run / "status").write_text(f"{status}\n")
+    failed = {"time": "", "event": "stage_finished", "stage": "bootstrap/student/train",
+              "component": "students/classifier", "status": "failed", "seconds": 1.0,
+              "error": "the loss is not a number"}  # fmt: skip
+    if status == "failed":
+        with (run / "events.jsonl").open("a") as file:
+            file.write(json.dumps(failed) + "\n")
+    page = page_of(run)
+    assert f"The run {'failed' if status == 'failed' else 'was stopped'}." in page.text
+    assert ("bootstrap/student/train: the loss is not a number" in page.text) == (
+        status == "failed"
+    )
+    assert "incomplete" not in page.text
+    assert "made-up A run that never was." in page.text
 
 
 def test_an_empty_directory_has_a_report(tmp_path: Path) -> None:

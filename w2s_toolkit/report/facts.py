@@ -39,6 +39,19 @@ class RunFiles:
         self.path = path
         self.missing: list[str] = []
 
+    @property
+    def status(self) -> str:
+        """``done``, ``partial``, ``failed``, ``stopped``, ``running``; empty where it is not known."""
+        try:
+            return (self.path / "status").read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            return ""
+
+    def ended_well(self) -> bool:
+        """Whether the run should have results; a run that failed or was stopped has none to miss."""
+        written = (self.path / "results.json").exists()
+        return written or self.status not in ("failed", "stopped", "running")
+
     def text(self, name: str) -> str:
         """A file's text; empty, with a line in ``missing``, when there is none."""
         try:

@@ -50,11 +50,11 @@ def write_report(run: Path) -> Path:
     again, so that the page has the same bytes whenever it is built.
     """
     files, artefacts = facts.RunFiles(run), Artefacts(run)
-    results = files.json("results.json", dict)
+    results = files.json("results.json", dict) if files.ended_well() else {}
     found = {
         **_run(files, artefacts),
         **_results(results),
-        "browser": _browser(files, artefacts, results),
+        "browser": _browser(files, artefacts, results) if files.ended_well() else None,
     }
     beside.write_numbers(run, results)
     beside.write_figures(run, found["plots"])
@@ -134,7 +134,10 @@ def _run(files: facts.RunFiles, artefacts: Artefacts) -> dict[str, Any]:
         "resolved": files.text("resolved.yaml") if recipe else "",
         "given": given,
         "overrides": overrides,
-        "predictions": files.json("predictions/index.json", list),
+        "predictions": files.json("predictions/index.json", list) if files.ended_well() else [],
+        "status": files.status,
+        "name": str(recipe.get("name") or ""),
+        "failed": [s for s in spent if s.error],
     }
 
 
@@ -163,6 +166,9 @@ def _results(results: Mapping[str, Any]) -> dict[str, Any]:
         "unsaid": unsaid(results),
         "summary": results.get("summary") or [],
         "unfinished": results.get("unfinished") or [],
+        "budget": [
+            w["message"] for w in results.get("warnings") or [] if w.get("code") == "budget"
+        ],
     }
 
 

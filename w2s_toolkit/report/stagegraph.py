@@ -51,7 +51,7 @@ class Box:
         found = {s.status for s in self.stages}
         if "failed" in found:
             return "failed"
-        if "not run" in found:
+        if found & {"not run", "stopped"}:
             return "missing"
         return "ran" if "ran" in found else "cached"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from w2s_toolkit.plan.graph import short_axis, short_value
@@ -138,6 +138,9 @@ class Axes:
         short = {key: short_value(value) for key, value in found.items()}
         if len(set(short.values())) == len(short):
             return short
+        apart = _told_apart(found, short)
+        if len(set(apart.values())) == len(apart):
+            return apart
         # Long names mostly differ at the end.
         tails = {k: v if len(v) <= 24 else f"…{v[-23:]}" for k, v in _texts(found).items()}
         return tails if len(set(tails.values())) == len(tails) else _texts(found)
@@ -153,6 +156,36 @@ class Axes:
     def label(self, group: Mapping[str, Any]) -> str:
         """``student.loss=logconf, student.epochs=2``."""
         return ", ".join(self.parts(group))
+
+
+def _told_apart(values: Mapping[str, Any], short: Mapping[str, str]) -> dict[str, str]:
+    """Short names; blocks that share one get the settings on which they differ."""
+    out = dict(short)
+    for name in set(short.values()):
+        alike = {key: dict(_flat(values[key])) for key, said in short.items() if said == name}
+        if len(alike) < 2 or not all(
+            isinstance(values[key], Mapping | list | tuple) for key in alike
+        ):
+            continue
+        shared = set.intersection(*(set(flat.items()) for flat in alike.values()))
+        for key, flat in alike.items():
+            own = ", ".join(
+                f"{path[-1]}: {v}" for (path, v) in flat.items() if (path, v) not in shared
+            )
+            out[key] = f"{name} ({own})" if own else name
+    return out
+
+
+def _flat(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Settings by the way to them."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _flat(inner, (*path, str(key)))
+    elif isinstance(value, list | tuple):
+        for number_, inner in enumerate(value):
+            yield from _flat(inner, (*path, str(number_)))
+    else:
+        yield path or ("",), str(value)
 
 
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:

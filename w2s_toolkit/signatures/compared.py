@@ -130,23 +130,31 @@ def _ensembles(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Ensembles no better than their best member, and boosting that came to one member, over seeds."""
     found: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
     groups: dict[str, Mapping[str, Any]] = {}
+    scored = {
+        (repr(r["group"]), r["phase"], r["split"])
+        for r in results["summary"]
+        if r["metric"] == "accuracy" and r["role"] != "supervisor"
+    }
     for one in results.get("ensembles") or []:
         axes = results["cells"][one["cell"]]["axes"]
         group = {k: v for k, v in axes.items() if k != "seed"}
+        if (repr(group), one["phase"], one["split"]) not in scored:
+            continue
         groups[repr(group)] = group
         found.setdefault((repr(group), one["phase"], one["split"]), []).append(one)
     out = []
     for (name, phase, split), ones in found.items():
         place = Place(groups[name], phase, {}, {})
-        several = [one for one in ones if len(one["members"]) > 1]
+        several = [one for one in ones if len(one["members"]) > 1 and one["best"] is not None]
         if several:
             whole = mean(one["accuracy"] for one in several)
-            best = mean(max(one["members"]) for one in several)
+            best = mean(one["best"] for one in several)
             usual = mean(mean(one["members"]) for one in several)
             if whole <= best:
                 message = (
                     f"the ensemble ({whole:.3f}) is no better on {split} than its best member "
-                    f"({best:.3f}, picked after the fact; members are at {usual:.3f} on average)"
+                    f"({best:.3f}, picked on one half of the rows and scored on the other; members "
+                    f"are at {usual:.3f} on average)"
                 )
                 out.append(_said("ensemble_no_better", place, message))
         collapsed = [one for one in ones if "boost" in one["component"] and len(one["members"]) < 2]
