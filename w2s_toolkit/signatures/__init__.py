@@ -118,7 +118,7 @@ def _of_phase(rows: Sequence[Row]) -> list[tuple[str, str]]:
         message = f"the student ({student:.3f}) is above its ceiling ({ceiling:.3f}): the ceiling is under-trained, so PGR means little"
         found.append(("student_above_ceiling", message))
     pgr = _find(rows, "student", "pgr")
-    if pgr is not None and pgr["value"] is None:
+    if pgr is not None and pgr["value"] is None and None not in (floor, ceiling):
         found.append(("gap_too_small_for_pgr", str(pgr["reason"])))
     return found
 
