@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -123,12 +123,18 @@ def task(
 ) -> tuple[str, str]:
     """Name of the task, and what was chosen for it in the recipe or on the command line, but for splits."""
     block = _mapping(recipe.get("task"))
-    paths = [line.partition("=")[0].split(".") for line in overrides]
-    more = [path[1] for path in paths if path[0] == "task" and len(path) == 2]
-    chosen = dict.fromkeys([*_mapping(given.get("task")), *more])
-    for other in ("use", "splits"):
-        chosen.pop(other, None)
-    return str(block.get("use") or ""), settings({k: block[k] for k in chosen if k in block})
+    made = _chosen(block, given.get("task"), "task", overrides)
+    return str(block.get("use") or ""), settings({k: v for k, v in made.items() if k != "splits"})
+
+
+def _chosen(
+    block: Mapping[str, Any], given: Any, place: str, overrides: Iterable[str]
+) -> dict[str, Any]:
+    """Settings of a block that the recipe makes, or the command line, in place of all with defaults."""
+    paths = [line.partition("=")[0] for line in overrides]
+    more = [p.removeprefix(f"{place}.").split(".")[0] for p in paths if p.startswith(f"{place}.")]
+    names = dict.fromkeys([*_mapping(given), *more])
+    return {k: block[k] for k in names if k in block and k != "use"}
 
 
 def digest(artefacts: Artefacts) -> str:
@@ -149,19 +155,18 @@ def gold(used: Iterable[Mapping[str, Any]]) -> list[tuple[str, int, str]]:
     ]
 
 
-def models(recipe: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Models of the recipe as (name, identity, settings that were chosen)."""
+def models(
+    recipe: Mapping[str, Any], given: Mapping[str, Any], overrides: Sequence[str]
+) -> list[tuple[str, str, str]]:
+    """Models of the recipe as (name, identity, kind and settings that were chosen)."""
     out = []
     for name, block in _mapping(recipe.get("models")).items():
-        block = _mapping(block)
+        block, own = _mapping(block), _mapping(given.get("models")).get(name)
         identity = str(block.get("id") or block.get("use") or "")
-        more = {
-            k: v
-            for k, v in block.items()
-            if k not in ("id", "use") and v not in (None, False, "auto", [], {})
-        }
+        made = _chosen(block, own, f"models.{name}", overrides)
         use = str(block.get("use") or "") if block.get("id") else ""
-        out.append((str(name), identity, ", ".join(filter(None, (use, settings(more))))))
+        more = settings({k: v for k, v in made.items() if k != "id"})
+        out.append((str(name), identity, ", ".join(filter(None, (use, more)))))
     return out
 
 

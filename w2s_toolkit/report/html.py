@@ -109,6 +109,7 @@ def _run(files: facts.RunFiles, artefacts: Artefacts) -> dict[str, Any]:
     recipe, env = files.yaml("resolved.yaml"), files.json("env.json", dict)
     given, overrides = files.text("recipe.yaml"), files.text("overrides.txt").splitlines()
     events = files.events()
+    chosen = files.yaml("recipe.yaml") if given else {}
     start = next((e for e in events if e["event"] == "run_started"), {})
     spent = spent_by_stage(files, artefacts)
     tokens, usd = [s.tokens for s in spent if s.tokens], [s.usd for s in spent if s.usd is not None]
@@ -119,9 +120,9 @@ def _run(files: facts.RunFiles, artefacts: Artefacts) -> dict[str, Any]:
         "run": str(start.get("id") or files.path.name),
         "started": str(start.get("time") or "")[:16].replace("T", " "),
         "about": [*filter(None, [str(recipe.get("description") or "")]), *facts.about(given)],
-        "used_task": facts.task(recipe, files.yaml("recipe.yaml") if given else {}, overrides),
+        "used_task": facts.task(recipe, chosen, overrides),
         "digest": facts.digest(artefacts),
-        "models": facts.models(recipe),
+        "models": facts.models(recipe, chosen, overrides),
         "phases": facts.phases(recipe),
         "stages": spent,
         "tally": facts.tally(spent),

@@ -185,7 +185,7 @@ def _box(box: Box, x: float, y: float) -> str:
     from markupsafe import escape
 
     label, facts = printable(box.label), box.facts
-    short = label if len(label) <= 26 else f"…{label[-25:]}"
+    short = label if len(label) <= 24 else f"…{label[-23:]}"
     title = escape(f"{printable(box.name)}: {count(len(box.stages), 'stage')}, {box.status}")
     return (
         f'<g class="box {box.status}"><title>{title}</title>'
