@@ -280,3 +280,24 @@ def test_a_style_of_the_user_changes_nothing(make_run: MakeRun) -> None:
     with mpl.rc_context({"font.size": 30, "text.usetex": True, "axes.facecolor": "red"}):
         assert write_report(run).read_bytes() == expected
         assert mpl.rcParams["font.size"] == 30
+
+
+def test_the_command_reports_a_failed_run_and_opens_it(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import click
+    from click.testing import CliRunner
+
+    from w2s_toolkit.cli.runs import report
+
+    opened: list[str] = []
+    monkeypatch.setattr(click, "launch", lambda url: opened.append(url) or 0)
+    run = make_run(results_of())
+    (run / "results.json").unlink()
+    (run / "status").write_text("failed\n")
+    done = CliRunner().invoke(report, [str(run), "--open"])
+    assert done.exit_code == 0, done.output
+    assert "The run failed." in (run / "report.html").read_text()
+    assert opened == [(run / "report.html").as_uri()]
+    monkeypatch.setattr(click, "launch", lambda url: 1)
+    assert "there is no browser" in CliRunner().invoke(report, [str(run), "--open"]).output

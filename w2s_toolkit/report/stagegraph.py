@@ -26,8 +26,9 @@ class Box:
 
     @property
     def label(self) -> str:
-        """The name without its phase: what stands in the box."""
+        """The name without its phase, and without numbers of protocols: what stands in the box."""
         name = self.name.partition("/")[2] if self.name.count("/") > 1 else self.name
+        name = re.sub(r"^(oversight|refine)/\d+/", "", name)
         return name.replace("strong_ceiling", "ceiling")
 
     @property
