@@ -45,7 +45,9 @@ def scores(found: Sequence[Block], classes: int) -> Plot | None:
     chance = 1 / classes if metric == "accuracy" and classes > 1 else 0.0
     start = f"Bars begin at chance, 1/{classes}." if chance else "Bars begin at 0."
     name = metric_name(metric)
-    heading = f"{name[:1].upper()}{name[1:]}: floor, student, ceiling"
+    taught = any(b.find("student", metric) for b in found)
+    of = "floor, student, ceiling" if taught else "floor and supervisor"
+    heading = f"{name[:1].upper()}{name[1:]}: {of}"
     dots = " Dots are single seeds." if any(b.seeds for _, s in stacks for b in s) else ""
     caption = f"{start} Lines are 95% intervals.{dots}"
     return _bars("scores", stacks, heading, caption, name, start=chance)
@@ -68,14 +70,18 @@ def agreement(found: Sequence[Block]) -> Plot | None:
 
 
 def _score_bars(block: Block, metric: str) -> list[Bar]:
+    # Without students there is nothing but supervision to see: then it has its bar, equal or not.
+    alone = ("weak_floor", "supervisor") if block.find("student", metric) is None else ()
+    roles = dict.fromkeys(
+        [*(r for r in alone if block.find(r, metric)), *(x.role for x in block.lines)]
+    )
+    several = block.seed_table if len(block.seeds) > 1 else []
     bars = []
-    for line in block.lines:
-        row = line.values.get(metric)
-        if line.role not in ROLES or row is None:
-            continue
-        several = block.seed_table if len(block.seeds) > 1 else []
-        seeds = tuple(s[line.role] for s in several if s.get(line.role) is not None)
-        bars.append(Bar(SHORT_ROLES[line.role], row, seeds, COLOURS[line.role]))
+    for role in roles:
+        row = block.find(role, metric) if role in ROLES else None
+        if row is not None:
+            seeds = tuple(s[role] for s in several if s.get(role) is not None)
+            bars.append(Bar(SHORT_ROLES[role], row, seeds, COLOURS[role]))
     return bars
 
 

@@ -167,11 +167,12 @@ def _told_apart(values: Mapping[str, Any], short: Mapping[str, str]) -> dict[str
             isinstance(values[key], Mapping | list | tuple) for key in alike
         ):
             continue
-        shared = set.intersection(*(set(flat.items()) for flat in alike.values()))
+        paths = dict.fromkeys(path for flat in alike.values() for path in flat)
+        differ = [p for p in paths if len({flat.get(p) for flat in alike.values()}) > 1]
+        one = [p for p in differ if len({flat.get(p) for flat in alike.values()}) == len(alike)]
         for key, flat in alike.items():
-            own = ", ".join(
-                f"{path[-1]}: {v}" for (path, v) in flat.items() if (path, v) not in shared
-            )
+            shown = [(p[-1], flat[p]) for p in (one[:1] or differ) if p in flat]
+            own = ", ".join(f"{setting}: {short_value(v)}" for setting, v in shown)
             out[key] = f"{name} ({own})" if own else name
     return out
 
