@@ -55,6 +55,8 @@ def test_two_phases_run_with_a_hosted_assistant(lab_server: str, tmp_path: Path)
         assert len(said) == turns, head
         assert all(json.loads(turn)["text"] for turn in said)
 
+    tokens = {r["role"]: r["value"] for r in results["rows"] if r["metric"] == "tokens_per_row"}
+    assert tokens["supervisor"] > 0, "the ensemble's labels lead to what was said before it"
     spent = _settled(first)
     assert spent["calls"] == 4 * 12 * 3  # on four splits, one explanation and two arguments a row
     assert 0 < spent["prompt_tokens"] + spent["completion_tokens"] < 3_000_000
