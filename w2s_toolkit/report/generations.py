@@ -20,6 +20,9 @@ _ROLES = (
     ("strong_ceiling", "gold labels", COLOURS["strong_ceiling"], (0, (4, 2))),
     ("student", "student", COLOURS["student"], "-"),
 )
+_ASIDE = {"supervisor": -0.07, "strong_ceiling": 0.07, "student": 0.0}
+"""How far beside its round a role stands, so that no interval hides another."""
+
 _DRIFT = (
     ("kept", "kept of first", COLOURS["student"], "-", "o"),
     ("flips", "flips", COLOURS["weak_floor"], (0, (1.5, 1.2)), "^"),
@@ -143,6 +146,9 @@ def _axes(sheet: Any, bottom: float, height: float, whole: float) -> Axes:
     width = WIDTH - _LEFT - _RIGHT
     box = (_LEFT / WIDTH, bottom / whole, width / WIDTH, height / whole)
     axes: Axes = sheet.add_axes(box)
+    from matplotlib.ticker import MaxNLocator
+
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     axes.yaxis.grid(True)
     axes.tick_params(color=GRID)
     return axes
@@ -153,7 +159,7 @@ def _scores(axes: Axes, chain: Chain, name: str) -> None:
     ends = []
     for role, label, colour, dashes in _ROLES:
         rows = {n: b.find(role, metric) for n, b in chain.rounds.items()}
-        end = _line(axes, rows, colour, dashes, "" if role == "student" else ".")
+        end = _line(axes, rows, colour, dashes, "" if role == "student" else ".", _ASIDE[role])
         ends += [(label, *end, colour)] if end else []
         if role != "student":
             continue
@@ -179,7 +185,7 @@ def _drifts(axes: Axes, chain: Chain) -> None:
     ends = []
     for metric, label, colour, dashes, marker in _DRIFT:
         rows = {n: _drift(b).get(metric) for n, b in chain.rounds.items()}
-        end = _line(axes, rows, colour, dashes, marker)
+        end = _line(axes, rows, colour, dashes, marker, 0.0)
         ends += [(label, *end, colour)] if end else []
     axes.set_ylim(-0.02, 1.02)
     _by_round(axes, chain, "drift")
@@ -187,18 +193,23 @@ def _drifts(axes: Axes, chain: Chain) -> None:
 
 
 def _line(
-    axes: Axes, rows: Mapping[int, Row | None], colour: str, dashes: Any, marker: str
+    axes: Axes,
+    rows: Mapping[int, Row | None],
+    colour: str,
+    dashes: Any,
+    marker: str,
+    aside: float,
 ) -> tuple[float, float] | None:
-    """A line through the rounds that have a value; its end."""
+    """A line through the rounds that have a value, drawn ``aside`` of them; its end."""
     points = [(n, row) for n, row in rows.items() if row and row["value"] is not None]
     if not points:
         return None
-    x, y = [n for n, _ in points], [float(row["value"]) for _, row in points]
+    x, y = [n + aside for n, _ in points], [float(row["value"]) for _, row in points]
     axes.plot(x, y, color=colour, linewidth=1.4, linestyle=dashes, marker=marker, markersize=4)
     for n, row in points:
         if row["low"] is not None and row["high"] is not None:
-            axes.plot((n, n), (row["low"], row["high"]), color=colour, linewidth=1.0)
-    return float(x[-1]), y[-1]
+            axes.plot((n + aside,) * 2, (row["low"], row["high"]), color=colour, linewidth=1.0)
+    return float(points[-1][0]), y[-1]
 
 
 def _by_round(axes: Axes, chain: Chain, label: str) -> None:

@@ -18,7 +18,7 @@ from w2s_toolkit.report.block import Block
 from w2s_toolkit.report.blocks import axes_of, blocks, compared, titles
 from w2s_toolkit.report.remarks import by_name, remarks, signatures, unsaid
 from w2s_toolkit.report.rounds import rounds
-from w2s_toolkit.report.spending import spent_by_stage
+from w2s_toolkit.report.spending import price, spent_by_stage
 from w2s_toolkit.report.stagegraph import graphs
 from w2s_toolkit.report.wins import wins_of
 from w2s_toolkit.report.wording import (
@@ -112,10 +112,10 @@ def _run(files: facts.RunFiles, artefacts: Artefacts) -> dict[str, Any]:
     chosen = files.yaml("recipe.yaml") if given else {}
     start = next((e for e in events if e["event"] == "run_started"), {})
     spent = spent_by_stage(files, artefacts)
-    tokens, usd = [s.tokens for s in spent if s.tokens], [s.usd for s in spent if s.usd is not None]
+    tokens, priced = [s.tokens for s in spent if s.tokens], any(s.usd is not None for s in spent)
     totals = [f"{duration(sum(s.seconds or 0 for s in spent))} of work in all"]
     totals += [f"{amount(sum(tokens))} tokens"] if tokens else []
-    totals += [f"${sum(usd):.4f} for hosted models"] if usd else []
+    totals += [f"hosted models: {price(spent, 4)}"] if priced else []
     return {
         "run": str(start.get("id") or files.path.name),
         "started": str(start.get("time") or "")[:16].replace("T", " "),
@@ -127,7 +127,7 @@ def _run(files: facts.RunFiles, artefacts: Artefacts) -> dict[str, Any]:
         "stages": spent,
         "tally": facts.tally(spent),
         "totals": totals,
-        "priced": bool(usd),
+        "priced": priced,
         "graphs": graphs(spent),
         "versions": facts.versions(env),
         "packages": sorted((env.get("packages") or {}).items()),
@@ -216,6 +216,7 @@ def _environment() -> Environment:
         "measure": _typeset(measure),
         "metric": metric_name,
         "minus": _typeset(str),
+        "price": price,
         "role": role_name,
         "short_role": lambda role: SHORT_ROLES.get(role, role),
     }

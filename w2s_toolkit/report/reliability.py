@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from w2s_toolkit.report.bins import bins_of
+from w2s_toolkit.report.bins import Points, bins_of
 from w2s_toolkit.report.block import Block
 from w2s_toolkit.report.blocks import title_parts
 from w2s_toolkit.report.canvas import FOOT, WIDTH, Plot, cut, figure
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _LEFT = 0.6
 """Inches at the left of a panel."""
 
+_FEW = 5
+"""Below so many rows a dot says nothing."""
+
 _MOST = 8
 """No more panels than this."""
 
@@ -25,12 +28,14 @@ _MOST = 8
 def reliability(found: Sequence[Block], tables: Sequence[Mapping[str, Any]]) -> Plot | None:
     """Accuracy against confidence, a panel a block."""
     panels = [(t, bins_of(b, tables)) for b, t in zip(found, title_parts(found), strict=True)]
-    panels = [(title, curves) for title, curves in panels if curves]
+    panels = [
+        (title, {r: _told(p) for r, p in curves.items()}) for title, curves in panels if curves
+    ]
     if not panels:
         return None
     caption = (
         "A model whose probabilities mean what they say lies on the dashed line. Larger dots hold "
-        "more rows."
+        f"more rows; those of fewer than {_FEW} are left out."
     )
     if len(panels) > _MOST:
         caption += f" The first {_MOST} of {len(panels)} combinations."
@@ -62,6 +67,10 @@ def reliability(found: Sequence[Block], tables: Sequence[Mapping[str, Any]]) -> 
         said = ", ".join(ROLES[r] for r in roles)
         svg = inline_svg(sheet, "reliability", f"Accuracy against confidence of {said}")
     return Plot(svg, "Reliability", caption, tuple(roles))
+
+
+def _told(points: Points) -> Points:
+    return [p for p in points if p["n"] >= _FEW] or points
 
 
 _LOOKS = {

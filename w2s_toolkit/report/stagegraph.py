@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from w2s_toolkit.report.spending import Spent
+from w2s_toolkit.report.spending import Spent, price
 from w2s_toolkit.report.wording import amount, count, duration, printable
 
 if TYPE_CHECKING:
@@ -36,13 +36,12 @@ class Box:
         """``×2 · 1 min 16 s · 129k tokens · $0.02``."""
         seconds = [s.seconds for s in self.stages if s.seconds is not None]
         tokens = [s.tokens for s in self.stages if s.tokens is not None]
-        usd = [s.usd for s in self.stages if s.usd is not None]
         several = len(self.stages) > 1
         parts = [
             f"×{len(self.stages)}" if several else "",
             duration(sum(seconds)) if seconds else "",
             f"{amount(sum(tokens))} tok" if sum(tokens) else "",
-            f"${sum(usd):.2f}" if usd else "",
+            price([s for s in self.stages if s.usd and not s.unpriced]),
         ]
         return " · ".join(filter(None, parts))
 
