@@ -5,7 +5,7 @@ from __future__ import annotations
 from made_up import EPOCHS, LOSS, metric, results_of
 
 from w2s_toolkit.report.bins import bins_of
-from w2s_toolkit.report.blocks import blocks, titles
+from w2s_toolkit.report.blocks import blocks, short_titles, titles
 from w2s_toolkit.report.wording import Axes, count, estimate, interval, measure, number
 
 ASKED = "phases.bootstrap.oversight"
@@ -45,6 +45,13 @@ def test_values_with_one_short_name_are_told_apart() -> None:
     long = [{LOSS: f"/folder/{'x' * 40}{i}"} for i in range(2)]
     axes = Axes(long)
     assert axes.value(long[0], LOSS) == f"…{'x' * 22}0"
+
+
+def test_titles_become_short_before_they_are_cut() -> None:
+    found = blocks(results_of([{LOSS: "xent", EPOCHS: n} for n in (1, 2)]))
+    assert short_titles(found, 48) == [f"student.loss=xent, student.epochs={n}" for n in (1, 2)]
+    assert short_titles(found, 24) == [f"loss=xent, epochs={n}" for n in (1, 2)]
+    assert short_titles(found, 8) == ["xent · 1", "xent · 2"]
 
 
 def test_lists_of_blocks_are_named_by_what_they_use() -> None:

@@ -14,7 +14,7 @@ from made_up import repeated, results_of
 from w2s_toolkit.data import Dataset, Example, LabelSet, TaskInfo
 from w2s_toolkit.report.blocks import blocks
 from w2s_toolkit.report.curves import curves
-from w2s_toolkit.report.generations import generations, round_of, without_rounds
+from w2s_toolkit.report.generations import compared_blocks, generations, round_of, without_rounds
 from w2s_toolkit.report.html import write_report
 from w2s_toolkit.signatures import failure_signatures
 from w2s_toolkit.stages.watch import GoldWatch
@@ -138,6 +138,16 @@ def test_drift_on_another_split_stands_below_the_scores_of_its_round() -> None:
     svg = str(plot.svg)
     assert svg.count(">round</text>") == 2
     assert ">kept of first</text>" in svg
+
+
+def test_many_rounds_leave_the_comparison_to_what_their_phase_came_to() -> None:
+    results = repeated([[True, True]] * 12)
+    assert len(compared_blocks(blocks(results))) == 12
+    results["summary"] += [r | {"phase": "loop"} for r in results_of()["summary"]]
+    assert [b.phase for b in compared_blocks(blocks(results))] == ["loop"]
+    few = repeated()
+    few["summary"] += [r | {"phase": "loop"} for r in results_of()["summary"]]
+    assert len(compared_blocks(blocks(few))) == 4
 
 
 def test_students_without_rounds_stand_beside_those_with() -> None:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from w2s_toolkit.report.block import Block
-from w2s_toolkit.report.blocks import titles
+from w2s_toolkit.report.blocks import short_titles
 from w2s_toolkit.report.canvas import (
     MOST_BLOCKS,
+    TITLE,
     VALUES,
     WIDTH,
     Plot,
@@ -40,7 +41,8 @@ def scores(found: Sequence[Block], classes: int) -> Plot | None:
     """Floor, student and ceiling as bars with intervals and a dot a seed: the main picture."""
     metric = next((b.columns[0] for b in found if b.columns), "")
     stacks = [
-        (title, _score_bars(b, metric)) for b, title in zip(found, titles(found), strict=True)
+        (title, _score_bars(b, metric))
+        for b, title in zip(found, short_titles(found, TITLE), strict=True)
     ]
     chance = 1 / classes if metric == "accuracy" and classes > 1 else 0.0
     start = f"Bars begin at chance, 1/{classes}." if chance else "Bars begin at 0."
@@ -57,7 +59,7 @@ def agreement(found: Sequence[Block]) -> Plot | None:
     """How often the student says what its supervisor says, where that is right and wrong."""
     kinds = (("where right", "weak_right"), ("where wrong", "weak_wrong"))
     stacks = []
-    for block, title in zip(found, titles(found), strict=True):
+    for block, title in zip(found, short_titles(found, TITLE), strict=True):
         rows = [(label, block.find("student", f"agreement_{k}")) for label, k in kinds]
         bars = [Bar(label, row, (), COLOURS["student"]) for label, row in rows if row is not None]
         stacks.append((title, bars))

@@ -68,6 +68,31 @@ def titles(found: Sequence[Block]) -> list[str]:
     return [", ".join(parts) for parts in title_parts(found)]
 
 
+def short_titles(found: Sequence[Block], most: int) -> list[str]:
+    """Titles in at most so many characters, where that can be without cutting them.
+
+    Of names of axes only the last word stays, then only the values: ``mean · 2 · data+features``.
+    """
+    whole = title_parts(found)
+    words = [
+        [
+            f"{p.partition('=')[0].rpartition('.')[2]}={p.partition('=')[2]}" if "=" in p else p
+            for p in parts
+        ]
+        for parts in whole
+    ]
+    values = [[p.partition("=")[2] or p for p in parts] for parts in whole]
+    ways = (
+        [", ".join(p) for p in whole],
+        [", ".join(p) for p in words],
+        [" · ".join(p) for p in values],
+    )
+    fit = (
+        way for way in ways if len(set(way)) == len(way) and max(map(len, way), default=0) <= most
+    )
+    return next(fit, ways[-1] if len(set(ways[-1])) == len(whole) else ways[0])
+
+
 def title_parts(found: Sequence[Block]) -> list[list[str]]:
     """The same in pieces: phase, axes, split."""
     axes = axes_of(found)

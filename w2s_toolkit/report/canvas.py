@@ -19,6 +19,9 @@ WIDTH = 4.4
 MOST_BLOCKS = 24
 """A picture holds no more blocks than this."""
 
+TITLE = 48
+"""Characters that fit above the rows of a block."""
+
 VALUES = 0.55
 """Inches at the right for the values as text."""
 
@@ -79,7 +82,7 @@ def block_name(axes: Axes, x: float, y: float, text: str) -> None:
     """A block's name above its rows, on a ground of its own so that no line crosses it."""
     ground = {"facecolor": PAPER, "edgecolor": "none", "pad": 1.0}
     place = axes.get_yaxis_transform()
-    axes.text(x, y, cut(text, 48), transform=place, bbox=ground, clip_on=False, zorder=5)
+    axes.text(x, y, cut(text, TITLE), transform=place, bbox=ground, clip_on=False, zorder=5)
 
 
 def value(axes: Axes, y: float, text: str) -> None:

@@ -20,6 +20,8 @@ _ROLES = (
     ("strong_ceiling", "gold labels", COLOURS["strong_ceiling"], (0, (4, 2))),
     ("student", "student", COLOURS["student"], "-"),
 )
+_MANY = 12
+
 _ASIDE = {"supervisor": -0.07, "strong_ceiling": 0.07, "student": 0.0}
 """How far beside its round a role stands, so that no interval hides another."""
 
@@ -51,6 +53,16 @@ def not_repeated(found: Sequence[Block]) -> list[Block]:
     """Blocks of phases that have no rounds."""
     repeated = {place[0] for place in map(round_of, found) if place}
     return [b for b in found if b.phase not in repeated and not round_of(b)]
+
+
+def compared_blocks(found: Sequence[Block]) -> list[Block]:
+    """Blocks that a comparison shows: with many, rounds are left to the picture and to what follows.
+
+    What their phase came to stays; where there is no such block, all do.
+    """
+    phases = {b.phase for b in found if not round_of(b)}
+    own = [b for b in found if not (place := round_of(b)) or place[0] not in phases]
+    return own if len(found) > _MANY and own else list(found)
 
 
 def without_rounds(found: Sequence[Block]) -> list[Block]:

@@ -16,6 +16,7 @@ from w2s_toolkit.report import beside, facts
 from w2s_toolkit.report.artefacts import Artefacts
 from w2s_toolkit.report.block import Block
 from w2s_toolkit.report.blocks import axes_of, blocks, compared, titles
+from w2s_toolkit.report.generations import compared_blocks
 from w2s_toolkit.report.remarks import by_name, remarks, signatures, unsaid
 from w2s_toolkit.report.rounds import rounds
 from w2s_toolkit.report.spending import price, spent_by_stage
@@ -154,6 +155,7 @@ def _results(results: Mapping[str, Any]) -> dict[str, Any]:
         "blocks": list(zip(titles(found), found, strict=True)),
         "axes": axes_of(found),
         "compared": compared(found),
+        "top": compared_blocks(found),
         "several": {
             "phase": len({b.phase for b in found}) > 1,
             "split": len({b.split for b in found}) > 1,
@@ -190,7 +192,10 @@ def _plots(
         "agreement": bars.agreement(phases),
         "generations": generations.generations(found, results),
         "curves": curves.curves(found, results),
-        "reliability": reliability.reliability(found, results.get("tables") or []),
+        "reliability": reliability.reliability(
+            phases if any(b.find("student", "ece") for b in phases) else found,
+            results.get("tables") or [],
+        ),
     }
     return {name: plot for name, plot in drawn.items() if plot}
 
