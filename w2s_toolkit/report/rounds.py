@@ -115,7 +115,7 @@ def _loop(console: Console, title: str, rows: Sequence[Row]) -> None:
 def _decided(row: Row) -> str:
     if not row["promoted"]:
         return NOT_PROMOTED
-    return "promoted, failed the test" if row.get("reason") else "promoted"
+    return "promoted, but failed" if row.get("reason") else "promoted"
 
 
 def _shares(console: Console, results: Mapping[str, Any]) -> None:
