@@ -83,7 +83,12 @@ def _built(work: Work, data: Dataset) -> tuple[ModelRef, Members]:
 
 
 def _write_combined(work: Work, labels: LabelSet, data: Dataset) -> None:
-    provenance = {"component": "/".join(work.job.component), **dict(labels.provenance)}
+    provenance = {
+        "component": "/".join(work.job.component),
+        "parents": dict(work.job.inputs),
+        "stage": work.job.key,
+        **dict(labels.provenance),
+    }
     replace(labels, data_digest=data.digest, provenance=provenance).write(work.out / LABELS)
 
 
