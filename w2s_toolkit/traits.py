@@ -10,8 +10,8 @@ import numpy as np
 
 from w2s_toolkit.data import BoolArray, Dataset, LabelSet
 from w2s_toolkit.plan.plan import SUPERVISOR, Plan, Predicted
-from w2s_toolkit.stages.handlers import LABELS
 from w2s_toolkit.stages.rows import DATA
+from w2s_toolkit.stages.work import LABELS
 from w2s_toolkit.store import Object, Store
 
 
