@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -21,28 +20,6 @@ os.environ["W2S_JOBS"] = "1"
 # The toy plugin is found as any installed distribution is: by its metadata on the path.
 sys.path.insert(0, str(TOY))
 os.environ["PYTHONPATH"] = os.pathsep.join([str(TOY), os.environ.get("PYTHONPATH", "")])
-
-RECIPE = """\
-schema: 1
-name: toy
-models:
-  weak: {use: toy, letters: 1}
-  strong: {use: toy}
-task:
-  use: table
-  path: rows.jsonl
-  template: "{text}"
-  choices: [negative, positive]
-  label: opinion
-  splits: {weak_train: 40, pool: 200, val: 40, test: 200}
-phases:
-  - name: first
-    pool: pool
-    supervisors:
-      - {use: toy_bayes, model: weak, train_on: weak_train}
-    student: {use: toy_student, model: strong}
-    evaluate: [accuracy, pgr]
-"""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -66,14 +43,9 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def toy_recipe(tmp_path: Path) -> Path:
     """A recipe of toy components over made-up reviews; runs in a fraction of a second."""
-    from w2s_toolkit.testing.reviews import rows
+    from toy_w2s.recipe import write_recipe
 
-    with (tmp_path / "rows.jsonl").open("w") as file:
-        for row in rows(seed=1, number=600):
-            file.write(json.dumps(row) + "\n")
-    path = tmp_path / "toy.yaml"
-    path.write_text(RECIPE)
-    return path
+    return write_recipe(tmp_path)
 
 
 @pytest.fixture
