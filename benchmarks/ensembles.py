@@ -144,7 +144,7 @@ def _settings() -> dict[str, Setting]:
                 "baselines": "[weak_floor]",
                 "phases.bootstrap.student": "null",
                 "phases.bootstrap.evaluate": "[accuracy]",
-                "task.splits": "{weak_train: 200, pool: 100, val: 60, test: 220}",
+                "task.splits": "{weak_train: 200, pool: 100, val: 40, test: 200}",
             },
             WRITING,
             sft,
