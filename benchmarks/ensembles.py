@@ -139,7 +139,7 @@ def _settings() -> dict[str, Setting]:
         ),
         "answers": Setting(
             "Lab, answers to be written by lab-s (supervision only)",
-            "generative",
+            "open_questions/generative",
             {
                 "baselines": "[weak_floor]",
                 "phases.bootstrap.student": "null",
