@@ -28,7 +28,7 @@ data = Dataset.from_examples(rows, info, "pool")
 labels = LabelSet(tuple(data.ids), np.eye(2)[data.gold] * 0.8 + 0.1, info.classes)
 out = Path(sys.argv[2])
 out.mkdir(exist_ok=True)
-models = {"m": HFModel(HFModelConfig(id=sys.argv[1], device="cpu"))}
+models = {"m": HFModel(HFModelConfig(id=sys.argv[1], dtype="float32", device="cpu"))}
 ctx = StageContext(seed=3, out=out, scratch=out, threads=1, models=models)
 student = Classifier(ClassifierConfig(
     model="m", lr=2e-3, epochs=2, batch_size=16, micro_batch_size=5, loss="logconf"))
