@@ -8,10 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from forked import Forks
 
 from w2s_toolkit import load_run
 
 pytestmark = [pytest.mark.slow(seconds=20), pytest.mark.models]
+
+
+@pytest.fixture
+def forks(torch_forks: Forks) -> Forks:
+    return torch_forks
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +34,7 @@ def _models(shared: Path, minilm: Path) -> list[str]:
 
 
 def _ran(w2s: Any, *args: str) -> list[str]:
-    done = w2s("run", *args, "--threads", "2")
+    done = w2s("run", *args)
     assert done.returncode == 0, done.stderr
     run = load_run("last").path
     events = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
