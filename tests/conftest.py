@@ -108,12 +108,13 @@ def forks(light_forks: Forks) -> Forks:
 def w2s(tmp_path: Path, forks: Forks) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the command line as a user does: in a process of its own.
 
-    With ``env`` or another option of :func:`subprocess.run` that process is a new interpreter.
+    With another option of :func:`subprocess.run` than ``env`` that process is a new interpreter.
     """
 
     def run(*args: object, **more: object) -> subprocess.CompletedProcess[str]:
-        if not more and forks.fit():
-            return forks.run(list(map(str, args)), tmp_path, timeout=240)
+        environment = more.get("env", os.environ)
+        if not more.keys() - {"env"} and forks.fit(environment):
+            return forks.run(list(map(str, args)), tmp_path, environment, timeout=240)
         command = [sys.executable, "-m", "w2s_toolkit", *map(str, args)]
         return subprocess.run(
             command, capture_output=True, text=True, timeout=240, cwd=tmp_path, **more

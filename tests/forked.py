@@ -31,7 +31,7 @@ LIGHT = (
 TORCH = (
     "torch", "transformers", "transformers.models.llama.modeling_llama",
     "transformers.models.gpt2.modeling_gpt2", "transformers.models.bert.modeling_bert",
-    "w2s_hf.classifier", "w2s_hf.loading",
+    "w2s_hf.classifier", "w2s_hf.finetuned", "w2s_hf.loading", "w2s_hf.sft_trainer",
 )  # fmt: skip
 """What runs with networks import beyond that; no threads either, before anything is computed."""
 
@@ -51,14 +51,18 @@ class Forks:
             text=True,
         )
 
-    def fit(self) -> bool:
-        """Whether a fork would be like a new process, in this process's environment as it is now."""
-        return sys.platform == "linux" and _fixed(os.environ) == self._fixed
+    def fit(self, environment: Mapping[str, str]) -> bool:
+        """Whether a fork is what a new process with this environment would be."""
+        return sys.platform == "linux" and _fixed(environment) == self._fixed
 
     def run(
-        self, command: Sequence[str], folder: Path, timeout: float
+        self,
+        command: Sequence[str],
+        folder: Path,
+        environment: Mapping[str, str],
+        timeout: float,
     ) -> subprocess.CompletedProcess[str]:
-        """Run ``w2s`` with these arguments in a folder, in this process's environment as it is now.
+        """Run ``w2s`` with these arguments in a folder; nothing to read from standard input.
 
         Raises:
             RuntimeError: the waiting process has ended.
@@ -67,7 +71,7 @@ class Forks:
         with tempfile.TemporaryDirectory() as place:
             out, err = Path(place, "out"), Path(place, "err")
             asked = {
-                "command": list(command), "folder": str(folder), "environment": dict(os.environ),
+                "command": list(command), "folder": str(folder), "environment": dict(environment),
                 "out": str(out), "err": str(err),
             }  # fmt: skip
             assert self._process.stdin is not None
