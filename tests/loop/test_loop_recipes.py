@@ -85,6 +85,18 @@ WRONG = {
         "[auto_aligner], student: {use: toy_linear, model: mid}, evaluate: [accuracy]}",
         "no evaluator of the phase measures the student on 'anchor'",
     ),
+    "an anchor too small": (
+        "task.splits.anchor=5",
+        "'anchor' has 5 rows, too few to calibrate supervisors and to test promotions",
+    ),
+    "a bound without limits": (
+        f"{REPEAT}.promote.bounds={{kept: {{}}}}",
+        "a bound needs min, max or both",
+    ),
+    "bounds that nothing meets": (
+        f"{REPEAT}.promote.bounds={{kept: {{min: 0.9, max: 0.2}}}}",
+        "min 0.9 is above max 0.2",
+    ),
     "rounds that do not exist": (
         "phases.recursive.refine=[{use: label_noise, rate: 0.1, rounds: [4]}]",
         "rounds are counted from 1 to 3",

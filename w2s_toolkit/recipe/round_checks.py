@@ -208,6 +208,14 @@ def _check_anchor(cell: Cell, phase: Phase, problems: Problems) -> None:
             f"promotion would be decided on {promote.on!r}, on which results are measured",
             "add a split anchor to task.splits and name it here",
         )
+    size, shares = cell.options.splits[promote.on], [promote.calibration_share or 1.0]
+    shares.append(1 - promote.calibration_share)
+    if isinstance(size, int) and min(shares) * size < 2:
+        problems.add(
+            (*path, "on"),
+            f"{promote.on!r} has {size} rows, too few to calibrate supervisors and to test promotions",
+            "ask for more rows in task.splits (1,000 or more are advisable), or change calibration_share",
+        )
     for user, at, what in _trained_on(cell, promote.on):
         own = user is phase or _same_cut(user, phase)
         if what == "calibrates" and own and promote.calibration_share:
