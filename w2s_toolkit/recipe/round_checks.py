@@ -25,6 +25,18 @@ def check_rounds(cell: Cell, problems: Problems) -> None:
             _check_anchor(cell, phase, problems)
 
 
+def idle_rungs(cell: Cell) -> Iterator[str]:
+    """Say which ladders have more students than there are rounds."""
+    for phase in cell.phases:
+        rounds = phase.model.repeat.max_rounds if phase.model.repeat else 0
+        if rounds and len(phase.ladder) > rounds:
+            left = len(phase.ladder) - rounds
+            yield (
+                f"the ladder of {phase.name!r} has {len(phase.ladder)} students for {rounds} "
+                f"round{'s' * (rounds > 1)}: the last {left if left > 1 else 'one'} will not be trained"
+            )
+
+
 # --- rounds ------------------------------------------------------------------------------------
 
 
