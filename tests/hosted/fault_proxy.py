@@ -38,6 +38,7 @@ class Proxy:
         completed: body digest -> replies that were delivered whole.
         usage: tokens read and written of those.
         met: how often each fault was met.
+        sent, given: body digest -> how often it came, and the body.
         delay: seconds added to every reply.
     """
 
@@ -67,6 +68,7 @@ class Proxy:
         self.usage = [0, 0]
         self.under_way = self.most_under_way = 0
         self.bodies: dict[str, Any] = {}
+        self.given: dict[str, Any] = {}
         self.headers: list[dict[str, str]] = []
 
     @contextlib.contextmanager
@@ -121,6 +123,8 @@ class Proxy:
         name = hashlib.sha256(body).hexdigest()
         fault = self._fault(name)
         self.sent[name] += 1
+        if body:
+            self.given[name] = json.loads(body)
         key = headers.get("authorization", "").removeprefix("Bearer ")
         if fault:
             self.met[fault] += 1
