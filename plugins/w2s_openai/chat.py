@@ -27,6 +27,12 @@ from w2s_toolkit.contracts import (
 
 T = TypeVar("T")
 
+NO_TEXT = {
+    "": "the answer holds no text",
+    "tools": "the model called a tool in place of an answer",
+    "reasoning": "all tokens went into reasoning and none into an answer; raise max_tokens, or lower the "
+    "reasoning effort in extra_body",
+}
 FILTERED = frozenset({"content_filter", "filter", "safety", "SAFETY"})
 
 
@@ -130,7 +136,7 @@ class HostedChat:
         text, finish = _finished(reply, request.stop)
         text = self._ctx.calls.scrub(text)
         if not text.strip():
-            return ChatFailure("empty", "the answer holds no text", attempts, call.key)
+            return ChatFailure("empty", NO_TEXT.get(reply.spent, NO_TEXT[""]), attempts, call.key)
         return ChatResult(
             text=text,
             finish=finish,

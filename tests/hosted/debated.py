@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import w2s_recipes
 
 from w2s_toolkit.calls import Call, Ledger, Spent, Standing
 from w2s_toolkit.calls.desk import ledger_path
@@ -42,7 +46,7 @@ phases:
         debater: debater
         opponent: opponent
         rounds: {rounds}
-        prompts: lab/debate
+        prompts: prompts
         text: 'Text: (.*)\\nClaim:'
         max_tokens: {most}
     supervisors: [{{use: judge, model: judge}}]
@@ -75,7 +79,11 @@ def write_recipe(
     end: str = "",
 ) -> Path:
     """The recipe for so many debates, half of them on the pool and half on the test split."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    prompts = path.parent / "prompts"
+    shutil.copytree(Path(w2s_recipes.__file__).parent / "lab" / "debate", prompts)
+    for side in ("yes", "no"):  # the second round hears the first one
+        opening = (prompts / f"opening.{side}.txt").read_text()
+        (prompts / f"critique.{side}.txt").write_text("{transcript} " + opening)
     text = RECIPE.format(
         debater=debater,
         opponent=opponent or debater,
@@ -208,12 +216,6 @@ def ended(process: subprocess.Popen[str], until: Callable[[], bool] | None = Non
         if until():
             process.kill()
             break
-        _pause()
+        time.sleep(0.002)
     _, said = process.communicate(timeout=900)
     return said
-
-
-def _pause() -> None:
-    import time
-
-    time.sleep(0.002)

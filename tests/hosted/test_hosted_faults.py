@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -128,17 +129,40 @@ def test_a_429_halves_the_requests_under_way(proxied: Make, model: Make, context
 
     flow = Concurrency(64)
     assert flow.limit == 16
-    flow.throttled(sent_at=1.0)
-    flow.throttled(sent_at=1.0)  # sent before the cut: says nothing new
+    flow.throttled(sent_at=1.0, under_way=16)
+    flow.throttled(sent_at=1.0, under_way=16)  # sent before the cut: says nothing new
     assert flow.limit == 8
-    for _ in range(9):
-        flow.succeeded()
-    assert flow.limit == 9, "after a cut it grows by one with every round"
     fresh = Concurrency(64)
     for _ in range(16):
         fresh.succeeded()
     assert fresh.limit == 32, "before any cut it doubles"
     assert Concurrency(2).limit == 2
+
+
+def test_the_number_that_was_too_much_is_remembered_and_tried_again_now_and_then() -> None:
+    from w2s_openai.endpoint import TRY_AFTER, Concurrency
+
+    def rounds(flow: Concurrency, number: int) -> None:
+        for _ in range(number):
+            for _ in range(flow.limit):
+                flow.succeeded()
+
+    flow = Concurrency(64)
+    flow.succeeded()
+    flow.throttled(time.monotonic(), under_way=17)  # the server takes 16
+    assert flow.limit == 8
+    rounds(flow, 3)
+    assert flow.limit == 16, "back in a few rounds"
+    rounds(flow, TRY_AFTER - 1)
+    assert flow.limit == 16
+    rounds(flow, 2)
+    assert flow.limit == 17, "one more is tried"
+    flow.throttled(time.monotonic(), under_way=17)
+    assert flow.limit == 16, "which costs one step"
+    flow.throttled(time.monotonic(), under_way=16)
+    assert flow.limit == 8, "sooner than that, something else is at its limit"
+    rounds(flow, 200)
+    assert flow.limit == 64, "a server that takes more now is found out"
 
 
 def test_equal_questions_at_a_time_are_asked_once_and_samples_apart(
