@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -97,15 +100,35 @@ def write_recipe(
     return path
 
 
-def start(recipe: Path, place: Path, *args: str) -> subprocess.Popen[str]:
-    """``w2s run`` of a recipe with a store and runs of its own below ``place``."""
-    command = [sys.executable, "-m", "w2s_toolkit", "run", str(recipe), "-q"]
-    command += ["--store", str(place / "store"), "--runs", str(place / "runs"), *args]
-    command += ["--jobs", "1", "--threads", "1"]
+def run_args(recipe: Path, place: Path, *more: str) -> list[str]:
+    """Of ``w2s run`` with a store and runs of its own below ``place``."""
+    folders = ["--store", str(place / "store"), "--runs", str(place / "runs")]
+    return ["run", str(recipe), "-q", *folders, "--jobs", "1", "--threads", "1", *more]
+
+
+def start(recipe: Path, place: Path, *more: str) -> subprocess.Popen[str]:
+    """A run in a process of its own."""
+    command = [sys.executable, "-m", "w2s_toolkit", *run_args(recipe, place, *more)]
     env = os.environ | {"HF_HUB_OFFLINE": "1", "NO_PROXY": "127.0.0.1"}
     return subprocess.Popen(
         command, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
+
+
+def run_here(recipe: Path, place: Path, *more: str) -> tuple[int, str]:
+    """A run in this process: its exit code, and what it said on stderr."""
+    from w2s_toolkit.cli.main import entry
+
+    before, said = sys.argv, io.StringIO()
+    sys.argv = ["w2s", *run_args(recipe, place, *more)]
+    try:
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
+            entry()
+    except SystemExit as end:
+        return int(end.code or 0), said.getvalue()
+    finally:
+        sys.argv = before
+    raise AssertionError("a command ends in an exit code")
 
 
 @dataclass(frozen=True)
@@ -162,6 +185,12 @@ def lines(content: bytes) -> Iterator[dict[str, Any]]:
     yield from (json.loads(line) for line in content.splitlines()[1:])
 
 
+def turns(held: Held) -> dict[tuple[str, int, str], str]:
+    """What was said, by stage's row, round and speaker."""
+    said = [t for text in held.files("transcripts.jsonl").values() for t in lines(text)]
+    return {(t["example_id"], t["round"], t["speaker"]): t["text"] for t in said}
+
+
 def problems(held: Held, debates: int, rounds: int = 2) -> list[str]:
     """What is wrong with the transcripts and verdicts of a finished run; nothing where all is well."""
     found: list[str] = []
@@ -202,7 +231,13 @@ def misaccounted(held: Held, proxy: Proxy) -> list[str]:
     return [f"{what}: {mine}, the proxy saw {seen}" for what, (mine, seen) in pairs.items() if mine != seen]  # fmt: skip
 
 
-def key_of(proxy: Proxy, body: Mapping[str, Any]) -> str:
+def asked_again(proxy: Proxy, before: Mapping[str, int], kept: set[str]) -> list[str]:
+    """Requests that were sent since ``before`` though their answers were kept already."""
+    since = [name for name, number in proxy.sent.items() if number > before.get(name, 0)]
+    return [name for name in since if _key(proxy, proxy.given[name]) in kept]
+
+
+def _key(proxy: Proxy, body: Mapping[str, Any]) -> str:
     """The key under which the answer to a body is kept."""
     call = Call.of(
         endpoint=proxy.url, model=str(body["model"]), revision=None, body=body, sample_index=0
@@ -210,11 +245,23 @@ def key_of(proxy: Proxy, body: Mapping[str, Any]) -> str:
     return call.key
 
 
-def ended(process: subprocess.Popen[str], until: Callable[[], bool] | None = None) -> str:
-    """Wait for a run, or kill it as a power cut would once ``until`` holds; what it said on stderr."""
+def know(url: str, model: str) -> None:
+    """That a server can do nothing special, so that none is probed."""
+    from w2s_openai.known import Known
+    from w2s_toolkit.calls import endpoint_of
+
+    Known(endpoint_of(url), model, "2026-01-01", "max_tokens", 0, False, False).write()
+
+
+def ended(
+    process: subprocess.Popen[str],
+    until: Callable[[], bool] | None = None,
+    by: signal.Signals = signal.SIGKILL,
+) -> str:
+    """Wait for a run, or end it by a signal once ``until`` holds; what it said on stderr."""
     while until is not None and process.poll() is None:
         if until():
-            process.kill()
+            process.send_signal(by)
             break
         time.sleep(0.002)
     _, said = process.communicate(timeout=900)

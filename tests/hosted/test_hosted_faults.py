@@ -153,9 +153,9 @@ def test_the_number_that_was_too_much_is_remembered_and_tried_again_now_and_then
     assert flow.limit == 8
     rounds(flow, 3)
     assert flow.limit == 16, "back in a few rounds"
-    rounds(flow, TRY_AFTER - 1)
+    rounds(flow, TRY_AFTER - 3)
     assert flow.limit == 16
-    rounds(flow, 2)
+    rounds(flow, 3)
     assert flow.limit == 17, "one more is tried"
     flow.throttled(time.monotonic(), under_way=17)
     assert flow.limit == 16, "which costs one step"
