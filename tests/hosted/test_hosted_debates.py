@@ -95,6 +95,7 @@ def test_a_run_that_was_ended_anywhere_asks_for_no_kept_turn_again(
     assert not problems(held, DEBATES) and not differences(stand.clean, held)
 
 
+@pytest.mark.slow(seconds=20)
 @pytest.mark.parametrize(
     ("cap", "faults"),
     [("budget: {tokens: 5000}", ()), ("", (*[""] * 30, "quota"))],
@@ -124,6 +125,7 @@ def test_what_was_paid_for_is_not_paid_again_when_there_is_more_to_spend(
     assert not differences(stand.clean, held)
 
 
+@pytest.mark.slow(seconds=10)
 def test_the_same_debates_are_held_here_there_or_both_by_changing_models_alone(
     stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,4 +147,4 @@ def test_the_same_debates_are_held_here_there_or_both_by_changing_models_alone(
         said.append(debated.turns(Held(tmp_path / name)))
     assert len(said[0]) == 16 * 4 and len(set(said[0].values())) > 16
     assert said[0] == said[1] == said[2]
-    assert proxy.completed.total() == 16 * 4 and max(proxy.completed.values()) == 1
+    assert proxy.completed.total() == 16 * 4 + 16 * 2

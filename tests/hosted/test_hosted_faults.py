@@ -19,6 +19,7 @@ from fault_proxy import RETRIED, Proxy
 
 from w2s_lab.family import folder
 from w2s_toolkit.contracts import ChatFailure, ChatResult
+from w2s_toolkit.errors import StoreError
 
 Make = Callable[..., Any]
 
@@ -215,3 +216,75 @@ def test_what_the_client_logs_is_scrubbed(
     assert answer.text == "your key is [secret], is it not"
     assert "x-echo" in caplog.text and "httpcore2" in caplog.text
     assert key not in caplog.text and "[secret]" in caplog.text
+
+
+def test_too_many_requests_are_no_lost_attempts(proxied: Make, model: Make, context: Make) -> None:
+    with proxied(first=["429", "429_after"] * 5) as proxy:
+        hosted = model(proxy.url, max_attempts=2, max_wait_s=0.3)
+        [answer] = generate(hosted, context(), questions(1))
+    assert isinstance(answer, ChatResult) and answer.attempts == 11
+
+
+def test_too_many_requests_come_to_an_end(proxied: Make, model: Make, context: Make) -> None:
+    with proxied(rate=1.0, faults=["429"]) as proxy:
+        hosted = model(proxy.url, max_elapsed_s=0.5, max_wait_s=0.1)
+        [answer] = generate(hosted, context(), questions(1))
+    assert (answer.code, answer.attempts) == ("unreachable", sum(proxy.sent.values()))
+    assert "slow down" in answer.reason
+
+
+def test_a_connection_that_hangs_is_left_when_the_time_of_its_request_is_up(
+    proxied: Make, model: Make, context: Make
+) -> None:
+    with proxied(rate=1.0, faults=["stall"], stall=30.0) as proxy:
+        hosted = model(proxy.url, timeout_s=60.0, max_elapsed_s=0.3)
+        [answer] = generate(hosted, context(), questions(1))
+    assert (answer.code, answer.attempts) == ("unreachable", 1)
+    assert "no answer within 0.3 s" in answer.reason
+
+
+def test_an_outage_is_waited_for_where_there_were_answers_before(
+    proxied: Make, model: Make, context: Make, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("w2s_openai.endpoint.PAUSE", 0.05)
+    with proxied(first=[""] * 4 + ["drop"] * 12) as proxy:
+        hosted = model(proxy.url, max_attempts=1, max_concurrency=2, max_wait_s=0.1)
+        answers = generate(hosted, context(), questions(40))
+    lost = [a for a in answers if not isinstance(a, ChatResult)]
+    assert 5 <= len(lost) <= 12, "those that met it with every attempt, and no other"
+    assert proxy.completed.total() == 40 - len(lost)
+
+
+def test_a_ledger_that_cannot_be_written_ends_it_at_once_for_all(
+    proxied: Make, model: Make, context: Make, monkeypatch: Any
+) -> None:
+    ctx = context()
+
+    def full(*_: Any, **__: Any) -> None:
+        raise StoreError("the ledger cannot be written: no space left on device")
+
+    monkeypatch.setattr(ctx.calls.ledger, "settle", full)
+    with proxied() as proxy:
+        hosted = model(proxy.url, max_concurrency=2)
+
+        async def twice() -> list[Any]:
+            chat = hosted.chat(ctx)
+            same = [chat.generate_many([ask("the same")]) for _ in range(2)]
+            return await asyncio.gather(*same, return_exceptions=True)
+
+        assert [type(e) for e in asyncio.run(twice())] == [StoreError, StoreError]
+        assert sum(proxy.sent.values()) == 1, "not sent again, which would be paid for again"
+
+
+def test_a_long_hidden_prompt_does_not_spoil_the_estimate(model: Make, context: Make) -> None:
+    from w2s_openai.wire import Wire
+    from w2s_toolkit.contracts import ChatUsage
+
+    hosted, ctx = model("http://127.0.0.1:9/v1"), context()
+    asker = hosted.chat(ctx)._asker
+    wire = Wire(hosted.config, hosted.config.known())
+    short, long = (wire.answer(ask("x" * size))[0] for size in (10, 3000))
+    name = ctx.calls.ledger.reserve(ctx.calls.place("m"), tokens=1, usd=None)
+    asker._settle(name, short, ChatUsage(2000, 1))
+    assert 2000 <= asker._estimate(short) <= 2100
+    assert asker._estimate(long) <= 3100 + 2100
