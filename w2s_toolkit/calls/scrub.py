@@ -49,9 +49,7 @@ class Scrubber:
         """The text without secrets."""
         for form in self._whole:
             text = text.replace(form, MARK)
-        if any(part in text for part in self._parts):
-            text = self._without_parts(text)
-        return text
+        return self._without_parts(text) if self._has_part(text) else text
 
     def value(self, value: Any) -> Any:
         """A JSON-able value without secrets, in its keys neither."""
@@ -62,6 +60,10 @@ class Scrubber:
         if isinstance(value, list | tuple):
             return [self.value(v) for v in value]
         return value
+
+    def _has_part(self, text: str) -> bool:
+        ends = range(FRAGMENT, len(text) + 1)
+        return not self._parts.isdisjoint(text[end - FRAGMENT : end] for end in ends)
 
     def _without_parts(self, text: str) -> str:
         """Cut out every stretch that lies within a secret, however long."""
