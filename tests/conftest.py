@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -26,28 +25,6 @@ os.environ["OMP_NUM_THREADS"] = "1"
 sys.path.insert(0, str(TOY))
 os.environ["PYTHONPATH"] = os.pathsep.join([str(TOY), os.environ.get("PYTHONPATH", "")])
 
-RECIPE = """\
-schema: 1
-name: toy
-models:
-  weak: {use: toy, letters: 1}
-  strong: {use: toy}
-task:
-  use: table
-  path: rows.jsonl
-  template: "{text}"
-  choices: [negative, positive]
-  label: opinion
-  splits: {weak_train: 40, pool: 200, val: 40, test: 200}
-phases:
-  - name: first
-    pool: pool
-    supervisors:
-      - {use: toy_bayes, model: weak, train_on: weak_train}
-    student: {use: toy_student, model: strong}
-    evaluate: [accuracy, pgr]
-"""
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first, so that side by side none of them is still running when all others are done."""
@@ -70,14 +47,9 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def toy_recipe(tmp_path: Path) -> Path:
     """A recipe of toy components over made-up reviews; runs in a fraction of a second."""
-    from w2s_toolkit.testing.reviews import rows
+    from toy_w2s.recipe import write_recipe
 
-    with (tmp_path / "rows.jsonl").open("w") as file:
-        for row in rows(seed=1, number=600):
-            file.write(json.dumps(row) + "\n")
-    path = tmp_path / "toy.yaml"
-    path.write_text(RECIPE)
-    return path
+    return write_recipe(tmp_path)
 
 
 @pytest.fixture(scope="session")
