@@ -140,7 +140,7 @@ def _pretrain(out: Path) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=30)
 def test_pretraining_goes_on_after_a_kill_and_ends_in_the_same_weights(tmp_path: Path) -> None:
     undisturbed = _pretrain(tmp_path / "a")
     out, _ = undisturbed.communicate(timeout=200)
