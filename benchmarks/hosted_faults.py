@@ -6,7 +6,7 @@ debates are held undisturbed, then among faults, each from an empty store; then 
 killed at seeded points until it comes to its end. Every transcript, verdict and ``results.json`` must have the
 same bytes as undisturbed, and the ledger must agree with what the proxy saw. Exit code 1 if anything does not.
 
-    python benchmarks/hosted_faults.py [--debates 500] [--rate 0.2] [--stall 30] [--kills 10] [--seed 0]
+    python benchmarks/hosted_faults.py [--debates 500] [--rate 0.2] [--stall 30] [--kills 10]
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ KILLED = 40
 def main() -> int:
     """Hold, disturb, kill; print the account of each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--debates", type=int, default=500)
+    parser.add_argument("--debates", type=int, default=500, help="among faults; 0: only the kills")
+    parser.add_argument("--rounds", type=int, default=2, help="turns of each debater")
+    parser.add_argument("--tokens", type=int, default=8, help="of one turn at most")
     parser.add_argument("--rate", type=float, default=0.2, help="share of calls that go wrong")
     parser.add_argument("--stall", type=float, default=30.0, help="seconds of a stalled call")
     parser.add_argument("--timeout", type=float, default=120.0, help="seconds the client waits")
@@ -57,20 +59,22 @@ def main() -> int:
             Proxy(url, stall=options.stall, seed=options.seed).running() as proxy,
         ):
             debated.know(proxy.url, MODEL)
-            wrong = _faults(place / "faults", proxy, options)
+            wrong = _faults(place / "faults", proxy, options) if options.debates else []
             wrong += _kills(place / "kills", proxy, options) if options.kills else []
     print("\n".join(wrong[:20]) or "everything held")
     return 1 if wrong else 0
 
 
-def _recipe(place: Path, proxy: Proxy, debates: int, timeout: float) -> Path:
-    server = debated.hosted(proxy.url, MODEL, timeout_s=timeout)
-    return debated.write_recipe(place / "debated.yaml", server, debates=debates)
+def _recipe(place: Path, proxy: Proxy, debates: int, options: Any) -> Path:
+    server = debated.hosted(proxy.url, MODEL, timeout_s=options.timeout)
+    return debated.write_recipe(
+        place / "debated.yaml", server, debates=debates, rounds=options.rounds, most=options.tokens
+    )
 
 
 def _faults(place: Path, proxy: Proxy, options: Any) -> list[str]:
     """The debates undisturbed, then among faults."""
-    recipe = _recipe(place, proxy, options.debates, options.timeout)
+    recipe = _recipe(place, proxy, options.debates, options)
     clean, rough = Held(place / "clean"), Held(place / "rough")
     wrong: list[str] = []
     for held, rate in ((clean, 0.0), (rough, options.rate)):
@@ -81,7 +85,7 @@ def _faults(place: Path, proxy: Proxy, options: Any) -> list[str]:
         said = ended(process)
         if process.returncode:
             return [f"exit code {process.returncode}: {said}"]
-        wrong += problems(held, options.debates) + misaccounted(held, proxy)
+        wrong += problems(held, options.debates, options.rounds) + misaccounted(held, proxy)
         _tell(held, proxy, options.debates, time.perf_counter() - started)
     return wrong + [f"not as undisturbed: {name}" for name in differences(clean, rough)]
 
@@ -102,13 +106,13 @@ def _tell(held: Held, proxy: Proxy, debates: int, seconds: float) -> None:
 
 def _kills(place: Path, proxy: Proxy, options: Any) -> list[str]:
     """One run, killed at each of several numbers of completed replies, and gone on with."""
-    recipe = _recipe(place, proxy, KILLED, options.timeout)
+    recipe = _recipe(place, proxy, KILLED, options)
     proxy.reset()
     proxy.rate, proxy.faults = 0.0, RETRIED
     clean, held = Held(place / "clean"), Held(place / "killed")
     ended(debated.start(recipe, clean.place))
     proxy.reset()
-    calls = 4 * KILLED
+    calls = 2 * options.rounds * KILLED
     points = sorted(random.Random(options.seed).sample(range(1, calls - 8), options.kills))
     wrong: list[str] = []
     for point in [*points, None]:
@@ -131,7 +135,7 @@ def _kills(place: Path, proxy: Proxy, options: Any) -> list[str]:
     print(
         f"{proxy.completed.total()} replies for {calls} turns, {total.calls} settled, {standing.calls} stand"
     )
-    wrong += problems(held, KILLED)
+    wrong += problems(held, KILLED, options.rounds)
     return wrong + [f"not as undisturbed: {name}" for name in differences(clean, held)]
 
 

@@ -50,7 +50,17 @@ class _Patience:
     def __init__(self, config: OpenAIModelConfig) -> None:
         self._config = config
         self._until: float | None = None
+        self._last: CallError | None = None
         self.sent = self.lost = 0
+
+    def check(self) -> None:
+        """Whether there is time for another attempt, after what it waited for its turn.
+
+        Raises:
+            CallError: that of the last attempt.
+        """
+        if self._last is not None and self._until is not None and time.monotonic() >= self._until:
+            raise self._last
 
     def begin(self) -> float:
         """An attempt is sent now; the seconds that it may take."""
@@ -63,8 +73,9 @@ class _Patience:
     def used_up(self, state: RetryCallState) -> bool:
         """Whether to give up instead of waiting."""
         error = state.outcome.exception() if state.outcome else None
-        if isinstance(error, CallError) and error.sent and not error.throttled:
-            self.lost += 1
+        if isinstance(error, CallError) and error.sent:
+            self._last = error
+            self.lost += not error.throttled
         late = self._until is not None and time.monotonic() + state.upcoming_sleep >= self._until
         return late or self.lost >= self._config.max_attempts
 
@@ -164,6 +175,7 @@ class Asker:
         endpoint = self._endpoint
         async with endpoint.slot():
             endpoint.breaker.check()
+            patience.check()
             reservation = await self._reserve(call, most)
             sent_at, under_way = time.monotonic(), endpoint.under_way
             within = patience.begin()

@@ -102,8 +102,15 @@ def test_a_run_that_was_ended_anywhere_asks_for_no_kept_turn_again(
     ids=["budget", "quota"],
 )
 def test_what_was_paid_for_is_not_paid_again_when_there_is_more_to_spend(
-    cap: str, faults: tuple[str, ...], stand: Stand, tmp_path: Path
+    cap: str,
+    faults: tuple[str, ...],
+    stand: Stand,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    from w2s_oversight import talk
+
+    monkeypatch.setattr(talk, "CHUNK", 4)  # several of them have calls under way when one ends it
     proxy, held = stand.with_faults(first=faults), Held(tmp_path)
     own = tmp_path / "debated.yaml"
     own.write_text(stand.recipe.read_text() + cap)
