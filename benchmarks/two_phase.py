@@ -2,8 +2,8 @@
 
 The shipped recipe two_phase with seeds 0 to 4, and beside its phases the same teachers without oversight,
 without an ensemble and without both, and the rounds and the jump once more from where nobody helped, so that
-there is room to climb; then the recipes on long chains of students, as they are shipped. What they have in
-common runs once.
+there is room to climb; then the recipes on chains of students, some with one seed. What they have in common
+runs once.
 
     python benchmarks/two_phase.py [--write docs/results/two_phase.md] [--work FOLDER]
 """
