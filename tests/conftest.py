@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from forked import LIGHT, TORCH, Forks
 
 TOY = Path(__file__).parent / "toy_plugin"
 SHARED = Path(__file__).parents[1].parent / "shared"
@@ -17,6 +18,9 @@ SHARED = Path(__file__).parents[1].parent / "shared"
 os.environ["HF_HUB_OFFLINE"] = "1"
 # Small stages run faster in one process; tests of side-by-side stages ask for them.
 os.environ["W2S_JOBS"] = "1"
+# Test files run side by side: more threads than one would only wait for one another. This is read
+# when a library is loaded, so it is set before any is.
+os.environ["OMP_NUM_THREADS"] = "1"
 # The toy plugin is found as any installed distribution is: by its metadata on the path.
 sys.path.insert(0, str(TOY))
 os.environ["PYTHONPATH"] = os.pathsep.join([str(TOY), os.environ.get("PYTHONPATH", "")])
@@ -25,8 +29,11 @@ os.environ["PYTHONPATH"] = os.pathsep.join([str(TOY), os.environ.get("PYTHONPATH
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first, so that side by side none of them is still running when all others are done."""
     seconds: Counter[Path] = Counter()
+    counted = set()  # a mark of a class or of a parametrized test is one for all that it marks
     for item in items:
-        if mark := item.get_closest_marker("slow"):
+        mark = item.get_closest_marker("slow")
+        if mark and id(mark) not in counted:
+            counted.add(id(mark))
             seconds[item.path] += mark.kwargs.get("seconds", 6)
     items.sort(key=lambda item: -seconds[item.path])
 
@@ -48,11 +55,41 @@ def toy_recipe(tmp_path: Path) -> Path:
     return write_recipe(tmp_path)
 
 
+@pytest.fixture(scope="session")
+def light_forks() -> Iterator[Forks]:
+    """Processes that have imported what every run imports."""
+    forks = Forks()
+    yield forks
+    forks.close()
+
+
+@pytest.fixture(scope="session")
+def torch_forks() -> Iterator[Forks]:
+    """Processes that have imported PyTorch and transformers as well."""
+    pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+    forks = Forks((*LIGHT, *TORCH))
+    yield forks
+    forks.close()
+
+
 @pytest.fixture
-def w2s(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run the command line as a user does: in a process of its own."""
+def forks(light_forks: Forks) -> Forks:
+    """Where the processes of :func:`w2s` come from; files whose commands train networks override it."""
+    return light_forks
+
+
+@pytest.fixture
+def w2s(tmp_path: Path, forks: Forks) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the command line as a user does: in a process of its own.
+
+    With another option of :func:`subprocess.run` than ``env`` that process is a new interpreter.
+    """
 
     def run(*args: object, **more: object) -> subprocess.CompletedProcess[str]:
+        environment = more.get("env", os.environ)
+        if not more.keys() - {"env"} and forks.fit(environment):
+            return forks.run(list(map(str, args)), tmp_path, environment, timeout=240)
         command = [sys.executable, "-m", "w2s_toolkit", *map(str, args)]
         return subprocess.run(
             command, capture_output=True, text=True, timeout=240, cwd=tmp_path, **more
