@@ -358,7 +358,12 @@ phases:
     return path
 
 
-@pytest.mark.slow(seconds=25)
+@pytest.fixture
+def forks(torch_forks):
+    return torch_forks
+
+
+@pytest.mark.slow(seconds=28)
 @pytest.mark.parametrize(
     "ensemble",
     [

@@ -39,6 +39,11 @@ phases:
 
 
 @pytest.fixture
+def forks(torch_forks):
+    return torch_forks
+
+
+@pytest.fixture
 def run(tmp_path, w2s):
     texts = [f"film {number} number {number % 8}" for number in range(200)]
     rows = [{"question": t, "answer": COLORS[n % 4]} for n, t in enumerate(texts)]
@@ -61,7 +66,7 @@ def written(model, tokenizer, prompts):
     return texts
 
 
-@pytest.mark.slow(seconds=35)
+@pytest.mark.slow(seconds=16)
 def test_models_leave_the_run_and_say_the_same_outside(run, w2s, fails, tmp_path):
     for role, stage in (("supervisor", "build"), ("student", "train")):
         done = w2s("runs", "export", "last", f"first/{role}/{stage}", role)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from forked import Forks
 
 from w2s_toolkit import load_run
 
@@ -37,7 +38,12 @@ phases:
 """
 
 
-@pytest.mark.slow
+@pytest.fixture
+def forks(torch_forks: Forks) -> Forks:
+    return torch_forks
+
+
+@pytest.mark.slow(seconds=17)
 def test_a_debate_from_recipe_to_terminal(
     w2s: Callable[..., Any], tmp_path: Path, fails: Callable[..., str]
 ) -> None:
