@@ -21,8 +21,11 @@ def ran(recipe: str | Path, work: Path, sets: Mapping[str, Any] | None = None) -
 
 
 def cell(table: Any, role: str, metric: str) -> str:
-    """A value of a run's summary with its interval."""
-    row = table[(table["role"] == role) & (table["metric"] == metric)].iloc[0]
+    """A value of a run's summary with its interval; ``none`` where the run has no such role or value."""
+    found = table[(table["role"] == role) & (table["metric"] == metric)]
+    if found.empty:
+        return "none"
+    row = found.iloc[0]
     if row["value"] is None or row["value"] != row["value"]:
         return "none"
     digits = 2 if metric.startswith("pgr") else 3
