@@ -25,7 +25,7 @@ def cell(table: Any, role: str, metric: str) -> str:
     row = table[(table["role"] == role) & (table["metric"] == metric)].iloc[0]
     if row["value"] is None or row["value"] != row["value"]:
         return "none"
-    digits = 2 if metric == "pgr" else 3
+    digits = 2 if metric.startswith("pgr") else 3
     return f"{row['value']:.{digits}f} [{row['low']:.{digits}f}, {row['high']:.{digits}f}]"
 
 

@@ -4,7 +4,7 @@ The recipes run with seeds 0 to 4 on rows_seed 0, the probes with seeds 1 to 5; 
 while the lab was made. An interval of a recipe is the toolkit's own (bootstrap over seeds and test
 rows), one of a probe is Student's t over its five seeds.
 
-    python benchmarks/lab.py [--write docs/lab.md] [--work FOLDER]
+    python benchmarks/lab.py [--write docs/lab.md] [--only headline …] [--work FOLDER]
 """
 
 from __future__ import annotations
@@ -54,18 +54,35 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", type=Path, help="page whose figures are replaced")
     parser.add_argument("--work", type=Path, help="folder of store and runs; a new one by default")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     options = parser.parse_args()
+    taken = f"Taken on {describe().replace(chr(10), '; ')}."
     with tempfile.TemporaryDirectory() as fresh:
-        work = options.work or Path(fresh)
-        parts = [_family(), _headline(work), _staircase(work), _zero_shot(work), _oversight()]
-    parts.append(f"Taken on {describe().replace(chr(10), '; ')}.")
-    text = "\n\n".join(parts)
-    print(text)
-    if options.write:
-        write_between(options.write, START, END, text)
+        parts = [PARTS[name](options.work or Path(fresh)) for name in options.only]
+    if len(parts) == len(PARTS):
+        parts.append(taken)
+    else:
+        parts = [f"{part}\n\n{taken}" for part in parts]
+    print("\n\n".join(parts))
+    if options.write and len(options.only) == len(PARTS):
+        write_between(options.write, START, END, "\n\n".join(parts))
+    elif options.write:
+        for part in parts:
+            _replace(options.write, part)
 
 
-def _family() -> str:
+def _replace(page: Path, part: str) -> None:
+    """Put one part in the place of what stands under the same heading."""
+    heading = part.partition("\n")[0]
+    text = page.read_text(encoding="utf-8")
+    head, found, rest = text.partition(heading)
+    if not found:
+        raise SystemExit(f"{page} has no heading {heading!r}: take all figures")
+    ends = [at for mark in ("\n### ", f"\n{END}") if (at := rest.find(mark)) >= 0]
+    page.write_text(f"{head}{part}\n{rest[min(ends) :]}", encoding="utf-8")
+
+
+def _family(_: Path) -> str:
     lines = [
         "### The family",
         "",
@@ -104,7 +121,13 @@ def _headline(work: Path) -> str:
         ]
         seeds = one_by_one(each[each[axis] == loss])
         lines.append(f"| {loss} | {' | '.join(cells)} | {cell(rows, 'student', 'pgr')} | {seeds} |")
-    return "\n".join([*lines, "", "Seeds 0 to 4, 1,000 rows each."])
+    return "\n".join(
+        [
+            *lines,
+            "",
+            "Seeds 0 to 4; 1,000 gold rows for the teacher, 700 weak labels, 1,000 test rows.",
+        ]
+    )
 
 
 def _staircase(work: Path) -> str:
@@ -146,7 +169,7 @@ def _zero_shot(work: Path) -> str:
     )
 
 
-def _oversight() -> str:
+def _oversight(_: Path) -> str:
     readers = {name: Reader(folder(name)) for name in MEMBERS}
 
     def over(probe: Callable[[Reader, int], Mapping[str, float]], name: str) -> dict[str, str]:
@@ -195,6 +218,15 @@ def _oversight() -> str:
 def _interval(values: list[float]) -> str:
     mean, half = np.mean(values), T_95 * np.std(values, ddof=1) / len(values) ** 0.5
     return f"{mean:.2f} ± {half:.2f}"
+
+
+PARTS: Mapping[str, Callable[[Path], str]] = {
+    "family": _family,
+    "headline": _headline,
+    "staircase": _staircase,
+    "zero_shot": _zero_shot,
+    "oversight": _oversight,
+}
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ come and once with wrong labels in round 2. A bad generation is that of round 2 
 round 2 without. Bad ones should be rolled back in at least 90% of the seeds, sound ones in at most 10%; with a
 supervisor at chance the loop should end before its first round in every seed. Exit code 1 if not.
 
-    python benchmarks/promotion.py [--seeds 20] [--rate 0.4] [--lab]
+    python benchmarks/promotion.py [--seeds 20] [--rate 0.4] [--lab] [--work FOLDER]
 """
 
 from __future__ import annotations
@@ -38,12 +38,14 @@ def main() -> int:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--rate", type=float, default=0.4, help="share of wrong labels in round 2")
     parser.add_argument("--lab", action="store_true", help="the lab's models instead of the toy's")
+    parser.add_argument("--work", type=Path, help="folder of store and runs; a new one by default")
     options = parser.parse_args()
     os.environ["PYTHONPATH"] = os.pathsep.join([str(TOY), os.environ.get("PYTHONPATH", "")])
     seeds = list(range(options.first_seed, options.first_seed + options.seeds))
     noise = f"{{use: label_noise, rate: {options.rate}, rounds: [2]}}"
     with tempfile.TemporaryDirectory() as folder:
-        work = Path(folder)
+        work = options.work or Path(folder)
+        work.mkdir(parents=True, exist_ok=True)
         recipe = _lab_recipe(work) if options.lab else rounds.write(work)
         of = "phases.recursive.refine"
         sound = _second_rounds(recipe, work, {"seed": seeds})
@@ -79,17 +81,19 @@ def _share(rows: list[Mapping[str, Any]]) -> float:
 
 
 def _lab_recipe(work: Path) -> Path:
-    """The first two phases of the shipped recipe, with two rounds and other rows."""
+    """The first two phases of the shipped recipe without help in phase 1: lab-s in every round."""
     from ruamel.yaml import YAML
 
     yaml = YAML(typ="safe", pure=True)
     recipe = yaml.load((ROOT / "recipes" / "two_phase.yaml").read_text(encoding="utf-8"))
-    recipe["phases"] = recipe["phases"][:2]
-    recipe["phases"][0]["ensemble"] = None
-    recipe["phases"][1]["repeat"]["max_rounds"] = 2
-    recipe["phases"][1]["evaluate"] = ["accuracy"]
+    first, second = recipe["phases"][:2]
+    first |= {"ensemble": None, "oversight": [], "evaluate": ["accuracy"]}
+    second["student"] = second.pop("ladder")[0]
+    second["repeat"]["max_rounds"] = 2
+    second["evaluate"] = ["accuracy"]
+    recipe["phases"] = [first, second]
     recipe["baselines"] = []
-    recipe["task"]["splits"] |= {"pool_2": 2000, "test": 500}
+    recipe["task"]["splits"] |= {"pool_2": 1200, "test": 100}
     path = work / "lab.yaml"
     with path.open("w", encoding="utf-8") as file:
         yaml.dump(recipe, file)

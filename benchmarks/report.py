@@ -13,8 +13,8 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import shutil
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -31,7 +31,8 @@ from w2s_toolkit.report.html import write_report
 from w2s_toolkit.transcripts import TRANSCRIPTS, VERDICTS
 
 ROLES = {"weak_floor": 0.66, "supervisor": 0.66, "student": 0.76, "strong_ceiling": 0.85}
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+TESTS = Path(__file__).parents[1] / "tests" / "report"
+"""Where the tests look for a browser, or fetch one."""
 INFO = TaskInfo("classification", ("no", "yes"))
 
 
@@ -130,9 +131,14 @@ def opening(report: Path, repeats: int) -> list[float]:
     """Seconds from the call until the list stands and all rows were filtered once."""
     from playwright.sync_api import sync_playwright
 
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    sys.path.insert(0, str(TESTS))
+    from chromium import environment, find
+
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        path = find() or driver.chromium.executable_path
+        browser = driver.chromium.launch(
+            executable_path=path, args=["--no-sandbox"], env=environment(path)
+        )
         took = []
         for _ in range(repeats):
             page = browser.new_page(viewport={"width": 1280, "height": 900})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from forked import LIGHT, TORCH, Forks
 
 TOY = Path(__file__).parent / "toy_plugin"
 SHARED = Path(__file__).parents[1].parent / "shared"
@@ -18,31 +18,12 @@ SHARED = Path(__file__).parents[1].parent / "shared"
 os.environ["HF_HUB_OFFLINE"] = "1"
 # Small stages run faster in one process; tests of side-by-side stages ask for them.
 os.environ["W2S_JOBS"] = "1"
+# Test files run side by side: more threads than one would only wait for one another. This is read
+# when a library is loaded, so it is set before any is.
+os.environ["OMP_NUM_THREADS"] = "1"
 # The toy plugin is found as any installed distribution is: by its metadata on the path.
 sys.path.insert(0, str(TOY))
 os.environ["PYTHONPATH"] = os.pathsep.join([str(TOY), os.environ.get("PYTHONPATH", "")])
-
-RECIPE = """\
-schema: 1
-name: toy
-models:
-  weak: {use: toy, letters: 1}
-  strong: {use: toy}
-task:
-  use: table
-  path: rows.jsonl
-  template: "{text}"
-  choices: [negative, positive]
-  label: opinion
-  splits: {weak_train: 40, pool: 200, val: 40, test: 200}
-phases:
-  - name: first
-    pool: pool
-    supervisors:
-      - {use: toy_bayes, model: weak, train_on: weak_train}
-    student: {use: toy_student, model: strong}
-    evaluate: [accuracy, pgr]
-"""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -66,21 +47,46 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def toy_recipe(tmp_path: Path) -> Path:
     """A recipe of toy components over made-up reviews; runs in a fraction of a second."""
-    from w2s_toolkit.testing.reviews import rows
+    from toy_w2s.recipe import write_recipe
 
-    with (tmp_path / "rows.jsonl").open("w") as file:
-        for row in rows(seed=1, number=600):
-            file.write(json.dumps(row) + "\n")
-    path = tmp_path / "toy.yaml"
-    path.write_text(RECIPE)
-    return path
+    return write_recipe(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def light_forks() -> Iterator[Forks]:
+    """Processes that have imported what every run imports."""
+    forks = Forks()
+    yield forks
+    forks.close()
+
+
+@pytest.fixture(scope="session")
+def torch_forks() -> Iterator[Forks]:
+    """Processes that have imported PyTorch and transformers as well."""
+    pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+    forks = Forks((*LIGHT, *TORCH))
+    yield forks
+    forks.close()
 
 
 @pytest.fixture
-def w2s(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run the command line as a user does: in a process of its own."""
+def forks(light_forks: Forks) -> Forks:
+    """Where the processes of :func:`w2s` come from; files whose commands train networks override it."""
+    return light_forks
+
+
+@pytest.fixture
+def w2s(tmp_path: Path, forks: Forks) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the command line as a user does: in a process of its own.
+
+    With another option of :func:`subprocess.run` than ``env`` that process is a new interpreter.
+    """
 
     def run(*args: object, **more: object) -> subprocess.CompletedProcess[str]:
+        environment = more.get("env", os.environ)
+        if not more.keys() - {"env"} and forks.fit(environment):
+            return forks.run(list(map(str, args)), tmp_path, environment, timeout=240)
         command = [sys.executable, "-m", "w2s_toolkit", *map(str, args)]
         return subprocess.run(
             command, capture_output=True, text=True, timeout=240, cwd=tmp_path, **more

@@ -8,10 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from forked import Forks
 
 from w2s_toolkit import load_run
 
 pytestmark = [pytest.mark.slow(seconds=20), pytest.mark.models]
+
+
+@pytest.fixture
+def forks(torch_forks: Forks) -> Forks:
+    return torch_forks
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +34,7 @@ def _models(shared: Path, minilm: Path) -> list[str]:
 
 
 def _ran(w2s: Any, *args: str) -> list[str]:
-    done = w2s("run", *args, "--threads", "2")
+    done = w2s("run", *args)
     assert done.returncode == 0, done.stderr
     run = load_run("last").path
     events = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
@@ -44,17 +50,18 @@ def test_sst2_runs_end_to_end_and_reruns_only_what_changed(
         (data / f"{name}.jsonl").write_bytes(
             (shared / "data" / "sst2" / f"{name}.jsonl").read_bytes()
         )
-    sizes = "task.splits={weak_train: 400, pool: 400, val: 100, test: 300}"
+    sizes = "task.splits={weak_train: 600, pool: 200, val: 100, test: 200}"
     base = [
         "sst2_minilm", *_models(shared, minilm), "--set", f"task.path={data}",
         "--set", sizes, "--set", "seed=0",
+        "--set", "phases.bootstrap.student.batch_size=8",
     ]  # fmt: skip
     assert _ran(w2s, *base)
     run = load_run("last")
     table = run.summary.query("metric == 'accuracy' and split == 'test'").set_index("role")["value"]
     assert table["strong_ceiling"] > 0.7 > table["weak_floor"] > 0.5
     assert table["student"] > 0.5
-    assert len(run.predictions("student", "test")) == 300
+    assert len(run.predictions("student", "test")) == 200
     assert _ran(w2s, *base) == []
 
     more = _ran(w2s, *base, "--set", "phases.bootstrap.student.loss.use=logconf")

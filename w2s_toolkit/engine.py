@@ -232,7 +232,8 @@ class _Walk:
             return
         if outcome.error:
             self._release(running, "failed", outcome.error, outcome.details)
-            error = StageError(outcome.error, where=f"stage {running.stage.id}")
+            said = outcome.error.removeprefix(f"{running.stage.id}: ")
+            error = StageError(said, where=f"stage {running.stage.id}")
             self._failed = self._failed or error
             return
         if outcome.pending:

@@ -14,9 +14,9 @@ from w2s_toolkit.errors import OutputError, StageError, UsageError
 from w2s_toolkit.loading import Run
 from w2s_toolkit.plan.graph import SCHEMA, Stage
 from w2s_toolkit.registry import Registry
-from w2s_toolkit.stages.handlers import MEMBERS, read_ref
 from w2s_toolkit.stages.run import run_job
 from w2s_toolkit.stages.shared import SharedObjects
+from w2s_toolkit.stages.work import MEMBERS, read_ref
 from w2s_toolkit.store import Store
 from w2s_toolkit.threads import default_threads
 

@@ -58,7 +58,7 @@ def _range(low: float | None, high: float | None) -> str:
 def mean_interval(values: Values, groups: Groups, confidence: float) -> Interval:
     """A mean over rows whose independent units are groups.
 
-    The standard error is that of group sums (sandwich estimator), with one row more that differs:
+    The standard error is that of group sums (sandwich estimator), with one group more that differs:
     models that agree on every row of a small sample are not surely equal (after Agresti and Min
     2005, "Simple improved confidence intervals for comparing matched proportions").
 
@@ -70,7 +70,7 @@ def mean_interval(values: Values, groups: Groups, confidence: float) -> Interval
     totals = np.bincount(groups, weights=(values - mean) / n)[np.unique(groups)]
     number = len(totals)
     variance = number / (number - 1) * float((totals**2).sum()) if number > 1 else 1.0
-    width = NormalDist().inv_cdf(0.5 + confidence / 2) * float(np.sqrt(variance + 1 / n**2))
+    width = NormalDist().inv_cdf(0.5 + confidence / 2) * float(np.sqrt(variance + 1 / number**2))
     return Interval(mean, mean - width, mean + width)
 
 

@@ -54,8 +54,8 @@ class Registry:
         self.misspelt: list[str] = []
         self._components: dict[tuple[str, str], list[Registered]] = {}
         self._recipes: dict[str, list[tuple[RecipeFile, Plugin]]] = {}
-        for point in _ordered(entry_points(group=GROUP) if found is None else found):
-            self._load(point)
+        for plugin, point in _ordered(entry_points(group=GROUP) if found is None else found):
+            self._load(plugin, point)
 
     @property
     def hook(self) -> Any:
@@ -179,14 +179,7 @@ class Registry:
                 next_step=AUTHORS,
             ) from error
 
-    def _load(self, point: EntryPoint) -> None:
-        dist = point.dist
-        plugin = Plugin(
-            point.name,
-            point.value,
-            dist.name if dist else "unknown",
-            dist.version if dist else "",
-        )
+    def _load(self, plugin: Plugin, point: EntryPoint) -> None:
         try:
             module = point.load()
             self._manager.register(module, name=f"{plugin.distribution}:{plugin.name}")
@@ -271,9 +264,17 @@ def load_object(spec: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def _ordered(found: Iterable[EntryPoint]) -> list[EntryPoint]:
+def _ordered(found: Iterable[EntryPoint]) -> list[tuple[Plugin, EntryPoint]]:
     # A distribution seen twice on sys.path (a checkout and its install) must not clash with itself.
-    unique = {(p.dist.name if p.dist else "", p.name, p.value): p for p in found}
+    points = list(found)
+    # Name and version are parsed from a file at each use: once for each distribution will do.
+    dists = {id(p.dist): p.dist for p in points if p.dist}
+    known = {key: (dist.name, dist.version) for key, dist in dists.items()}
+    unique: dict[tuple[str, str, str], tuple[Plugin, EntryPoint]] = {}
+    for point in points:
+        name, version = known.get(id(point.dist), ("unknown", ""))
+        key = (name if point.dist else "", point.name, point.value)
+        unique[key] = Plugin(point.name, point.value, name, version), point
     return [unique[k] for k in sorted(unique)]
 
 

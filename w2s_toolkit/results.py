@@ -14,14 +14,14 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from w2s_toolkit import arrow
+from w2s_toolkit import arrow, traits
 from w2s_toolkit.data import Dataset, LabelSet
 from w2s_toolkit.plan.plan import Measured, Plan, Predicted, Round
 from w2s_toolkit.signatures import failure_signatures
-from w2s_toolkit.stages.handlers import LABELS, METRICS, read_ref
 from w2s_toolkit.stages.loop import DECISION
 from w2s_toolkit.stages.rows import DATA, read_info
 from w2s_toolkit.stages.watch import CURVE
+from w2s_toolkit.stages.work import LABELS, METRICS, read_ref
 from w2s_toolkit.store import Store
 
 SCHEMA = 1
@@ -60,6 +60,7 @@ def collect(plan: Plan, store: Store, partial: Mapping[str, str] | None = None) 
         "tables": summary_tables + single_tables + tables,
         "gold_labels": _gold(plan, store),
         "curves": _curves(plan, store),
+        "settings": traits.settings(plan),
         "warnings": _warnings(plan, store),
     }
     if partial:
@@ -70,6 +71,8 @@ def collect(plan: Plan, store: Store, partial: Mapping[str, str] | None = None) 
         ]
     if plan.rounds:
         results["rounds"] = _rounds(plan, store)
+    if members := traits.ensembles(plan, store):
+        results["ensembles"] = members
     results["signatures"] = failure_signatures(results)
     return results
 

@@ -18,8 +18,8 @@ from w2s_toolkit.data import Dataset, LabelSet
 from w2s_toolkit.errors import RecipeError, StageError
 from w2s_toolkit.recipe.load import Phase, Recipe, Use, find_recipe, load_recipe
 from w2s_toolkit.registry import Registry
-from w2s_toolkit.stages.handlers import LABELS
 from w2s_toolkit.stages.rows import DATA
+from w2s_toolkit.stages.work import LABELS
 
 CRITICS = ("debater", "critic", "advisor", "assistant")
 """Fields of protocols that name who gives reasons, the first that is set."""

@@ -46,6 +46,12 @@ class ConfidenceFilter:
                 rows = np.flatnonzero(given & (kinds == kind))
                 kept[self._surest(rows, confidence, labels)] = True
         ctx.count("left_out", int((given & ~kept).sum()))
+        if given.any() and not kept.any():
+            surest = float(confidence[given].max())
+            ctx.warn(
+                "nothing_kept",
+                f"no label is as sure as least: {config.least:g} asks for; the surest is at {surest:.3f}",
+            )
         return replace(labels, abstain=~kept)
 
     def _surest(self, rows: Any, confidence: FloatArray, labels: LabelSet) -> Any:

@@ -12,7 +12,7 @@ from w2s_toolkit.testing import ModelContract, TaskContract
 
 class TestLab(ModelContract):
     use = "lab"
-    config = {"id": "lab-xs", "device": "cpu"}
+    config = {"id": "lab-xs", "device": "cpu", "dtype": "float32"}
     fixed = {
         "revision": "means something on the hub alone",
         "device": "the other devices may not be here",

@@ -55,6 +55,8 @@ def _base(row: Registered, folders: tuple[str, str]) -> dict[str, Any]:
     if row.kind == "models" and "id" in model.model_fields:
         named = get_args(model.model_fields["id"].annotation)  # models that a plugin carries
         values["id"] = named[0] if named and isinstance(named[0], str) else folders[0]
+    if "dtype" in model.model_fields:
+        values["dtype"] = "float32"  # what auto stands for depends on the device
     samples: dict[str, Any] = {"model": "weak", "template": "{text}", "label": "label"}
     samples |= {"choices": ["a", "b"], "rate": 0.3}
     samples |= dict.fromkeys(("assistant", "advisor", "critic", "debater"), "weak")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from toy_w2s.killing import Check
@@ -44,9 +45,9 @@ def tiny_recipe(toy_recipe: Path) -> Path:
 
 
 @pytest.mark.slow(seconds=70)
-def test_killed_in_an_epoch_after_the_first(tiny_recipe: Path, tmp_path: Path) -> None:
+def test_killed_in_an_epoch_after_the_first(w2s: Any, tiny_recipe: Path, tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    check = Check(tmp_path, tiny_recipe, "--threads", "2", "--jobs", "2")
+    check = Check(tmp_path, tiny_recipe, "--threads", "2", "--jobs", "2", w2s=w2s)
     # The fifth checkpoint of a process is written in the second epoch of whatever it trains.
     assert not check.killed("epoch", "*|open|checkpoint.new|5")
     steps = [
@@ -56,14 +57,18 @@ def test_killed_in_an_epoch_after_the_first(tiny_recipe: Path, tmp_path: Path) -
     assert max(steps) >= 3, "it began the training anew"
 
 
-def test_killed_in_the_commit_window_and_in_mid_stage(toy_recipe: Path, tmp_path: Path) -> None:
-    check = Check(tmp_path, toy_recipe)
+def test_killed_in_the_commit_window_and_in_mid_stage(
+    w2s: Any, toy_recipe: Path, tmp_path: Path
+) -> None:
+    check = Check(tmp_path, toy_recipe, w2s=w2s)
     assert not check.killed("before", "train|os.rename|/objects/|1")
     assert not check.killed("after", "evaluate|open|/objects/.. |1")
     assert not check.killed("results", "*|open|results.json|1")
     assert not check.killed("stage", f"fit|*||{check.counts['fit'] // 2}")
 
 
-def test_a_killed_worker_is_a_failed_stage_that_goes_on(toy_recipe: Path, tmp_path: Path) -> None:
-    check = Check(tmp_path, toy_recipe, "--threads", "2", "--jobs", "2")
+def test_a_killed_worker_is_a_failed_stage_that_goes_on(
+    w2s: Any, toy_recipe: Path, tmp_path: Path
+) -> None:
+    check = Check(tmp_path, toy_recipe, "--threads", "2", "--jobs", "2", w2s=w2s)
     assert not check.killed("worker", "*|open|tmp.*manifest.json|4")

@@ -154,9 +154,11 @@ def test_the_json_schema_accepts_shipped_recipes_and_refuses_unknown_keys() -> N
     from w2s_toolkit.recipe.tree import read_tree
 
     schema = recipe_schema(Registry())
+    validator = jsonschema.validators.validator_for(schema)
+    validator.check_schema(schema)
+    holds = validator(schema)
     for recipe in Registry().recipes():
         document = read_tree(Path(recipe.path)).value
-        jsonschema.validate(document, schema)
+        holds.validate(document)
         document["phases"][0]["supervisors"][0]["epoch"] = 3
-        with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate(document, schema)
+        assert not holds.is_valid(document)

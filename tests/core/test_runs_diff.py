@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
@@ -251,8 +252,8 @@ def test_a_failed_run_is_compared_as_far_as_it_went(toy_recipe: Path) -> None:
     assert _compare(b, _run(toy_recipe, CHANGE))["verdict"] == "different"
 
 
-def test_results_of_another_schema_are_not_guessed_at(toy_recipe: Path) -> None:
-    a, b = _run(toy_recipe), _run(toy_recipe, CHANGE)
+def test_results_of_another_schema_are_not_guessed_at(two_runs: tuple[Path, Path]) -> None:
+    a, b = two_runs
     _edit(b / "results.json", lambda r: r.update(schema=99))
     found = _compare(a, b)
     assert found["results"] == [] and found["stages"]["different"]
@@ -260,9 +261,9 @@ def test_results_of_another_schema_are_not_guessed_at(toy_recipe: Path) -> None:
 
 
 def test_predictions_that_do_not_give_the_recorded_values_give_no_interval(
-    toy_recipe: Path,
+    two_runs: tuple[Path, Path],
 ) -> None:
-    a, b = _run(toy_recipe), _run(toy_recipe, CHANGE)
+    a, b = two_runs
 
     def other(results: dict[str, Any]) -> None:
         for row in results["summary"]:
@@ -274,11 +275,11 @@ def test_predictions_that_do_not_give_the_recorded_values_give_no_interval(
     assert row["low"] is None and "do not give the recorded values" in row["reason"]
 
 
-def test_other_gold_labels_are_not_paired(toy_recipe: Path) -> None:
+def test_other_gold_labels_are_not_paired(two_runs: tuple[Path, Path]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    a, b = _run(toy_recipe), _run(toy_recipe, CHANGE)
+    a, b = two_runs
     file = b / "predictions/first/strong_ceiling-test.parquet"
     table = pq.read_table(file)
     gold = [1 - g if i < 3 else g for i, g in enumerate(table["gold"].to_pylist())]
@@ -315,9 +316,25 @@ DAMAGE = {
 }
 
 
+@pytest.fixture(scope="module")
+def made_once() -> dict[str, Path]:
+    """The folder in which the two runs were made, once one test has asked for them."""
+    return {}
+
+
 @pytest.fixture
-def two_runs(toy_recipe: Path) -> tuple[Path, Path]:
-    return _run(toy_recipe), _run(toy_recipe, CHANGE)
+def two_runs(
+    toy_recipe: Path, tmp_path_factory: pytest.TempPathFactory, made_once: dict[str, Path]
+) -> tuple[Path, Path]:
+    """Two runs that differ in a setting, with their store: a copy for each test."""
+    if not made_once:
+        made = tmp_path_factory.mktemp("two_runs")
+        shutil.copytree(".", made, dirs_exist_ok=True)
+        with contextlib.chdir(made):
+            folders = _run(made / toy_recipe.name), _run(made / toy_recipe.name, CHANGE)
+        made_once |= {"made": made, "a": folders[0], "b": folders[1]}
+    shutil.copytree(made_once["made"], ".", symlinks=True, dirs_exist_ok=True)
+    return RUNS / made_once["a"].name, RUNS / made_once["b"].name
 
 
 @pytest.mark.parametrize("file", FILES)

@@ -358,6 +358,11 @@ phases:
     return path
 
 
+@pytest.fixture
+def forks(torch_forks):
+    return torch_forks
+
+
 @pytest.mark.slow(seconds=25)
 @pytest.mark.parametrize(
     "ensemble",

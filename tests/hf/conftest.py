@@ -57,6 +57,11 @@ def sentences(n: int, seed: int = 0) -> list[tuple[str, int]]:
     return rows
 
 
+def exact(folder: Path, **settings: Any) -> HFModelConfig:
+    """A model in float32, which ``auto`` is not everywhere: small differences are measured here."""
+    return HFModelConfig(id=str(folder), dtype="float32", **settings)
+
+
 @pytest.fixture(scope="session")
 def make_data() -> Callable[..., Dataset]:
     def make(
@@ -171,7 +176,7 @@ def make_ctx(tmp_path: Path, folders: dict[str, Path]) -> Callable[..., StageCon
         (base / "scratch").mkdir()
         named = {**folders, **models}
         components = {
-            name: HFModel(m if isinstance(m, HFModelConfig) else HFModelConfig(id=str(m)))
+            name: HFModel(m if isinstance(m, HFModelConfig) else exact(m))
             for name, m in named.items()
         }
         return StageContext(
@@ -179,7 +184,7 @@ def make_ctx(tmp_path: Path, folders: dict[str, Path]) -> Callable[..., StageCon
             stage=f"stage{count}",
             out=out or base / "out",
             scratch=base / "scratch",
-            threads=2,
+            threads=1,
             models=components,
             shared=shared,
         )

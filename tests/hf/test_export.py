@@ -39,6 +39,11 @@ phases:
 
 
 @pytest.fixture
+def forks(torch_forks):
+    return torch_forks
+
+
+@pytest.fixture
 def run(tmp_path, w2s):
     texts = [f"film {number} number {number % 8}" for number in range(200)]
     rows = [{"question": t, "answer": COLORS[n % 4]} for n, t in enumerate(texts)]

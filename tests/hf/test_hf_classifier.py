@@ -120,7 +120,9 @@ def test_labels_are_the_same_from_memory_and_from_disk(make_ctx, make_data, one_
     for models in ({}, {"gpt2": None}):
         ctx = make_ctx()
         if models:
-            lora = HFModelConfig(id=str(ctx.model("gpt2").folder), peft=LoraSettings(r=4))
+            lora = HFModelConfig(
+                id=str(ctx.model("gpt2").folder), dtype="float32", peft=LoraSettings(r=4)
+            )
             ctx = make_ctx(gpt2=lora)
         ref = fitted(student(), data, one_hot(data), ctx)
         fresh = student().label(ref, data.blind(), ctx)
@@ -141,7 +143,9 @@ def test_the_label_stage_does_not_read_a_model_that_was_just_trained(make_ctx, m
 
 def test_lora_trains_little_and_saves_a_plain_model(make_ctx, make_data, one_hot, folders):
     data = make_data(192)
-    config = HFModelConfig(id=str(folders["llama"]), peft=LoraSettings(r=4, alpha=16))
+    config = HFModelConfig(
+        id=str(folders["llama"]), dtype="float32", peft=LoraSettings(r=4, alpha=16)
+    )
     ctx = make_ctx(llama=config)
     component = student("llama", lr=1e-2, epochs=8)
     ref = fitted(component, data, one_hot(data), ctx)
@@ -158,7 +162,9 @@ def test_lora_trains_little_and_saves_a_plain_model(make_ctx, make_data, one_hot
 
 def test_an_unknown_lora_layer_names_those_there_are(make_ctx, make_data, one_hot, folders):
     data = make_data(8)
-    config = HFModelConfig(id=str(folders["llama"]), peft=LoraSettings(target_modules=["qqq"]))
+    config = HFModelConfig(
+        id=str(folders["llama"]), dtype="float32", peft=LoraSettings(target_modules=["qqq"])
+    )
     with pytest.raises(ModelError, match="q_proj"):
         fitted(student("llama"), data, one_hot(data), make_ctx(llama=config))
 

@@ -108,7 +108,9 @@ def test_what_cannot_be_done_is_refused(given, said, make_ctx, make_data):
 @pytest.fixture
 def lora(folders):
     return {
-        family: HFModelConfig(id=str(folders[family]), peft=LoraSettings(r=4, alpha=16))
+        family: HFModelConfig(
+            id=str(folders[family]), dtype="float32", peft=LoraSettings(r=4, alpha=16)
+        )
         for family in ("gpt2", "llama", "bert")
     }
 

@@ -85,7 +85,7 @@ def test_adapters_go_on(make_ctx, make_data, one_hot, folders):
     from w2s_hf.config import HFModelConfig, LoraSettings
 
     data = make_data(48)
-    lora = HFModelConfig(id=str(folders["gpt2"]), peft=LoraSettings(r=2))
+    lora = HFModelConfig(id=str(folders["gpt2"]), dtype="float32", peft=LoraSettings(r=2))
     component = Classifier(ClassifierConfig(model="lora", **FAST))
     whole = make_ctx(lora=lora)
     expected = weights_of(component.train(data.blind(), one_hot(data), whole), whole)

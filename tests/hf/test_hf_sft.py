@@ -223,7 +223,9 @@ def test_the_epoch_is_chosen_by_likelihood(make_ctx):
 
 
 def test_adapters_are_merged(make_ctx, folders):
-    model = HFModelConfig(id=str(folders["llama"]), peft=LoraSettings(r=8, alpha=64))
+    model = HFModelConfig(
+        id=str(folders["llama"]), dtype="float32", peft=LoraSettings(r=8, alpha=64)
+    )
     data = questions()
     ctx = make_ctx(adapted=model)
     student, ref, ctx = taught(make_ctx, "adapted", data, ctx=ctx)
@@ -235,7 +237,9 @@ def test_adapters_are_merged(make_ctx, folders):
 
 def _adapted_members(make_ctx, folders, data, **settings):
     """A teacher, its context, and two members that are adapters of one model."""
-    model = HFModelConfig(id=str(folders["llama"]), peft=LoraSettings(r=8, alpha=64))
+    model = HFModelConfig(
+        id=str(folders["llama"]), dtype="float32", peft=LoraSettings(r=8, alpha=64)
+    )
     ctx = make_ctx(adapted=model)
     teacher = SftTeacher(SftTeacherConfig(model="adapted", **{**QUICK, "epochs": 3, **settings}))
     members = []
@@ -293,7 +297,9 @@ def test_members_with_adapters_share_one_copy_of_the_base(make_ctx, folders, tmp
 
 def test_adapters_kept_apart_say_what_merged_ones_say(make_ctx, folders):
     data, val = questions(40), questions(16, "val", 1)
-    model = HFModelConfig(id=str(folders["llama"]), peft=LoraSettings(r=8, alpha=64))
+    model = HFModelConfig(
+        id=str(folders["llama"]), dtype="float32", peft=LoraSettings(r=8, alpha=64)
+    )
     teacher = SftTeacher(SftTeacherConfig(model="adapted", **{**QUICK, "epochs": 3}))
     said = []
     for fit in (teacher.fit, teacher.fit_member):
@@ -307,7 +313,7 @@ def test_adapters_kept_apart_say_what_merged_ones_say(make_ctx, folders):
 
 def test_an_interrupted_member_with_adapters_ends_where_it_would_have(make_ctx, folders):
     data = questions(40)
-    model = HFModelConfig(id=str(folders["llama"]), peft=LoraSettings(r=8))
+    model = HFModelConfig(id=str(folders["llama"]), dtype="float32", peft=LoraSettings(r=8))
     settings = {**QUICK, "epochs": 2, "checkpoint_seconds": 0}
     teacher = SftTeacher(SftTeacherConfig(model="adapted", **settings))
     undisturbed = teacher.fit_member(data, make_ctx(adapted=model))
@@ -322,7 +328,7 @@ def test_an_interrupted_member_with_adapters_ends_where_it_would_have(make_ctx, 
 
 def test_adapters_for_no_layer_are_explained(make_ctx, folders):
     settings = LoraSettings(target_modules=["nowhere"])
-    ctx = make_ctx(adapted=HFModelConfig(id=str(folders["llama"]), peft=settings))
+    ctx = make_ctx(adapted=HFModelConfig(id=str(folders["llama"]), dtype="float32", peft=settings))
     with pytest.raises(ModelError, match="adapters cannot be added"):
         taught(make_ctx, "adapted", questions(8), ctx=ctx)
 

@@ -94,7 +94,7 @@ def test_answers_that_cannot_be_scored_are_errors(make_ctx, folders):
     config = ZeroShotConfig(model="gpt2")
     with pytest.raises(DataError, match="choices"):
         ZeroShot(config).label(None, data_of(["a"], ("only",)), make_ctx())
-    short = HFModelConfig(id=str(folders["gpt2"]), max_length=8)
+    short = HFModelConfig(id=str(folders["gpt2"]), dtype="float32", max_length=8)
     with pytest.raises(ModelError, match="does not fit"):
         ZeroShot(config).label(
             None, data_of(["a"], ("it " * 30, "was " * 30)), make_ctx(gpt2=short)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from toy_w2s import rounds
@@ -18,9 +19,9 @@ POINTS = {
 
 
 @pytest.mark.slow(seconds=30)
-def test_a_killed_loop_goes_on_and_ends_in_the_same_bytes(tmp_path: Path) -> None:
+def test_a_killed_loop_goes_on_and_ends_in_the_same_bytes(w2s: Any, tmp_path: Path) -> None:
     rounds.write(tmp_path, rows=3000)
     sets = ["--set", SMALL, "--set", "phases.recursive.repeat.max_rounds=2", "--jobs", "1"]
-    check = Check(tmp_path, tmp_path / "rounds.yaml", *sets)
+    check = Check(tmp_path, tmp_path / "rounds.yaml", *sets, w2s=w2s)
     found = {name: check.killed(name.replace(" ", "-"), point) for name, point in POINTS.items()}
     assert not {name: wrong for name, wrong in found.items() if wrong}

@@ -33,6 +33,13 @@ def test_rows_of_one_group_count_as_one() -> None:
     assert together.high - together.low > 2.5 * (alone.high - alone.low)
 
 
+def test_agreement_on_few_groups_is_no_surer_for_having_many_rows() -> None:
+    groups = np.repeat(np.arange(40), 50)
+    same = np.ones(2000)
+    assert not not_worse(same, same, groups, RULE, "accuracy").passed
+    assert not_worse(same, same, np.arange(2000), RULE, "accuracy").passed
+
+
 def test_an_equal_student_passes_on_many_rows_and_not_on_few() -> None:
     for n, passes in ((40, False), (2000, True)):
         right, _ = _pair(n, 0.8, 0.8)

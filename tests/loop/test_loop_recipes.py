@@ -85,6 +85,18 @@ WRONG = {
         "[auto_aligner], student: {use: toy_linear, model: mid}, evaluate: [accuracy]}",
         "no evaluator of the phase measures the student on 'anchor'",
     ),
+    "an anchor too small": (
+        "task.splits.anchor=5",
+        "'anchor' has 5 rows, too few to calibrate supervisors and to test promotions",
+    ),
+    "a bound without limits": (
+        f"{REPEAT}.promote.bounds={{kept: {{}}}}",
+        "a bound needs min, max or both",
+    ),
+    "bounds that nothing meets": (
+        f"{REPEAT}.promote.bounds={{kept: {{min: 0.9, max: 0.2}}}}",
+        "min 0.9 is above max 0.2",
+    ),
     "rounds that do not exist": (
         "phases.recursive.refine=[{use: label_noise, rate: 0.1, rounds: [4]}]",
         "rounds are counted from 1 to 3",
@@ -118,10 +130,26 @@ def test_a_plan_shows_what_is_pending_and_later_everything(
     before = w2s("plan", recipe, "--set", small, "--store", "store").stdout
     assert "first supervisor" in before and "recursive/1" not in before
     assert "1 decision pending: more will follow" in before
+    asked = ("explain", recipe, "recursive/2/decide", "--set", small, "--store", "store")
+    refused = w2s(*asked).stderr
+    assert "more follow once this is decided: recursive/first supervisor" in refused
     outcome = run(small)
     after = w2s("plan", recipe, "--set", small, "--store", "store").stdout
     assert "pending" not in after and " 0 to run" in after
     assert after.count("decide") == len([r for r in outcome.results["rounds"] if r["round"]])
+
+
+def test_a_plan_tells_of_students_that_no_round_is_left_for(
+    w2s: Callable[..., Any], recipe: Path
+) -> None:
+    one = "{use: toy_linear, model: mid}"
+    recipe.write_text(
+        recipe.read_text().replace(
+            "student: {use: toy_linear, model: strong}", f"ladder: [{', '.join([one] * 5)}]"
+        )
+    )
+    said = w2s("plan", recipe, "--store", "store").stdout
+    assert "has 5 students for 3 rounds: the last 2 will not be trained" in said
 
 
 def test_bounds_name_the_metrics_there_are(run: Callable[..., Any]) -> None:

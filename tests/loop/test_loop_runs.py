@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from looping import rounds_of, stages
 
@@ -185,39 +186,59 @@ def test_cells_that_share_decisions_each_get_their_results(run: Run) -> None:
     assert again.ran == 0 and results[0] == results[1]
 
 
-def test_anchor_and_test_rows_reach_no_training(run: Run) -> None:
-    outcome = run(NOISE, SMALL, "phases.bootstrap.refine=[{use: calibrate, on: val}]")
+TRAINS = ("fit", "member", "train", "refine", "build")
+"""Stages that learn from rows: teachers, members, students and ceilings, calibration, ensembles."""
+
+
+def _rows_of(outcome: Outcome, *names: str) -> tuple[set[str], set[str]]:
+    """Ids and groups of splits, or of their parts."""
+    found = [
+        Dataset.read(outcome.folder / "stages" / f"split/{name}" / "data.parquet") for name in names
+    ]
+    return {i for data in found for i in data.ids}, {g for data in found for g in data.groups}
+
+
+def _ids_read(outcome: Outcome) -> dict[str, set[str]]:
+    """Stage -> ids of all rows whose data or labels it was handed, for every stage that learns.
+
+    Everything in the folders of its inputs counts, but the models it starts from. Of a split of
+    which a member is trained on a sample, the rows of the sample do.
+    """
     made = {stage["key"]: stage for stage in stages(outcome).values()}
-    place = {stage["id"]: outcome.folder / "stages" / stage["id"] for stage in made.values()}
-
-    def ids(split: str) -> set[str]:
-        return set(Dataset.read(place[f"split/{split}"] / "data.parquet").ids)
-
-    kept = ids("test") | ids("anchor.test")
-    calibrating = ids("anchor.cal")
-    assert not kept & calibrating and kept and calibrating
-    folds = [ids(f"pool_2.{number}") for number in (1, 2, 3)]
-    assert sum(map(len, folds)) == len(set.union(*folds)) == 600
-
-    def read_by(key: str) -> set[str]:
-        """Ids of all data that a stage reads, and of the labels it is handed."""
-        found: set[str] = set()
-        for slot, parent in made[key]["inputs"].items():
-            folder = place[made[parent]["id"]]
+    read: dict[str, set[str]] = {}
+    for stage in made.values():
+        if stage["kind"] not in TRAINS:
+            continue
+        found = read.setdefault(stage["id"], set())
+        for parent in stage["inputs"].values():
+            folder = outcome.folder.parent.parent / "store" / "objects" / parent[:2] / parent
             for name in ("data.parquet", "labels.parquet"):
-                if (folder / name).exists() and slot != "data":
-                    import pyarrow.parquet as pq
-
+                if (folder / name).exists():
                     found |= set(pq.read_table(folder / name, columns=["id"])["id"].to_pylist())
-        return found
+    return read
 
-    trained = [s for s in made.values() if s["kind"] in ("fit", "train", "refine", "member")]
-    assert len(trained) > 10
-    for stage in trained:
-        seen = read_by(stage["key"])
-        assert seen and not seen & kept, stage["id"]
+
+def test_anchor_and_test_rows_reach_no_training(run: Run) -> None:
+    sets = ["phases.bootstrap.ensemble={use: toy_bag, members: 3}", NOISE, SMALL]
+    sets += ["phases.bootstrap.refine=[{use: calibrate, on: val}]"]
+    sets += ["phases.bootstrap.oversight=[{use: toy_hint}]"]
+    outcome = run(*sets, "phases.bootstrap.supervisors.toy_bayes.choose_on=val")
+    kept, kept_groups = _rows_of(outcome, "test", "anchor.test")
+    calibrating, calibrating_groups = _rows_of(outcome, "anchor.cal")
+    anchor, _ = _rows_of(outcome, "anchor")
+    assert kept and calibrating and calibrating <= anchor and not kept & calibrating
+    assert not kept_groups & calibrating_groups, "groups are never cut"
+    folds = [_rows_of(outcome, f"pool_2.{number}") for number in (1, 2, 3)]
+    assert sum(len(ids) for ids, _ in folds) == len(set.union(*(ids for ids, _ in folds))) == 600
+    assert sum(len(g) for _, g in folds) == len(set.union(*(g for _, g in folds)))
+    read = _ids_read(outcome)
+    made = stages(outcome)
+    assert {made[name]["kind"] for name in read} == set(TRAINS)
+    assert len([name for name in read if made[name]["kind"] == "member"]) == 3
+    for name, seen in read.items():
+        assert seen and not seen & kept, name
         if seen & calibrating:
-            assert stage["component"] == "supervisors/auto_aligner", stage["id"]
+            assert made[name]["component"] == "supervisors/auto_aligner", name
 
 
 def test_protocols_have_the_promoted_student_as_judge_and_may_hear_the_next(run: Run) -> None:

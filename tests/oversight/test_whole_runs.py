@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from forked import Forks
 
 from w2s_toolkit import load_run
 
@@ -35,6 +36,11 @@ phases:
     student: null
     evaluate: [{use: oversight, roles: [supervisor]}]
 """
+
+
+@pytest.fixture
+def forks(torch_forks: Forks) -> Forks:
+    return torch_forks
 
 
 @pytest.mark.slow

@@ -110,6 +110,11 @@ def test_the_surest_labels_are_kept_of_each_class() -> None:
         {}, data, labels, tiny_context(Path("context2"))
     )
     assert ((~least.abstain) == (sure >= 0.8)).all()
+    context = tiny_context(Path("context3"))
+    nothing = ConfidenceFilter(ConfidenceFilterConfig(least=1)).refine(
+        {}, data, LabelSet(data.ids, np.full((40, 2), 0.5), data.info.classes), context
+    )
+    assert nothing.abstain.all() and "the surest is at 0.500" in context.warnings[0]["message"]
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.3, 1.0])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from made_up import EPOCHS, LOSS, results_of
+from made_up import EPOCHS, LOSS, metric, results_of
 
 from w2s_toolkit.report.bins import bins_of
-from w2s_toolkit.report.blocks import blocks, titles
-from w2s_toolkit.report.wording import Axes, count, estimate, interval, number
+from w2s_toolkit.report.blocks import blocks, short_titles, titles
+from w2s_toolkit.report.wording import Axes, count, estimate, interval, measure, number
+
+ASKED = "phases.bootstrap.oversight"
 
 
 def test_a_block_a_phase_combination_and_split() -> None:
@@ -43,6 +45,48 @@ def test_values_with_one_short_name_are_told_apart() -> None:
     long = [{LOSS: f"/folder/{'x' * 40}{i}"} for i in range(2)]
     axes = Axes(long)
     assert axes.value(long[0], LOSS) == f"…{'x' * 22}0"
+
+
+def test_titles_become_short_before_they_are_cut() -> None:
+    found = blocks(results_of([{LOSS: "xent", EPOCHS: n} for n in (1, 2)]))
+    assert short_titles(found, 48) == [f"student.loss=xent, student.epochs={n}" for n in (1, 2)]
+    assert short_titles(found, 24) == [f"loss=xent, epochs={n}" for n in (1, 2)]
+    assert short_titles(found, 8) == ["xent · 1", "xent · 2"]
+
+
+def test_lists_of_blocks_are_named_by_what_they_use() -> None:
+    debate = {"use": "debate", "text": "Text: (.*)\\nClaim:"}
+    found = [[], [debate], [debate, {"use": "shuffled"}], [{**debate, "rounds": 2}, "oracle"]]
+    axes = Axes([{ASKED: value} for value in found])
+    names = ["none", "debate", "debate+shuffled", "debate+oracle"]
+    assert [axes.value({ASKED: value}, ASKED) for value in found] == names
+    twice = [[debate], [{**debate, "rounds": 2}]]
+    axes = Axes([{ASKED: value} for value in twice])
+    assert [axes.value({ASKED: v}, ASKED) for v in twice] == ["debate", "debate (rounds: 2)"]
+
+
+def test_an_evaluator_without_a_main_metric_has_a_table_of_its_own() -> None:
+    results = results_of()
+    head = {"group": {}, "seeds": [0], "phase": "bootstrap", "model": "weak", "split": "test"}
+    head |= {"evaluator": "oversight"}
+    results["summary"] += [
+        {**head, "role": role, "metric": name, **metric(value, None, reason=reason)}
+        for role, name, value, reason in (
+            ("supervisor", "flip_rate", 0.25, ""),
+            ("supervisor", "tokens_per_row", 180.5, ""),
+            ("supervisor", "first_listed", None, "heard once"),
+            ("weak_floor", "flip_rate", None, "no judge"),
+        )
+    ]
+    (block,) = blocks(results)
+    assert block.columns == ["accuracy", "auroc", "ece"]
+    assert [
+        (name, {r: measure(row) for r, row in rows.items()}) for name, rows in block.measures
+    ] == [
+        ("flip_rate", {"supervisor": "0.250"}),
+        ("tokens_per_row", {"supervisor": "180.5"}),
+    ]
+    assert block.notes == ["first listed of supervisor: heard once"]
 
 
 def test_bins_of_several_seeds_are_joined_by_their_rows() -> None:

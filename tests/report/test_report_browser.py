@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from chromium import NEXT_STEP, environment, find
 from made_up import HOSTILE
-from walked import run_toy, talked_run, write_recipe
+from toy_w2s.recipe import write_recipe
+from walked import run_toy, talked_run
 
 from w2s_toolkit.report.html import write_report
 
@@ -73,7 +74,7 @@ def open_tab(browser: Any) -> Callable[..., Tab]:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
-def test_opens_without_faults_or_requests(
+def test_opens_and_can_be_walked_without_faults_or_requests(
     talked: tuple[Path, list[str]], open_tab: Any, width: int, theme: str
 ) -> None:
     run, _ = talked
@@ -84,6 +85,18 @@ def test_opens_without_faults_or_requests(
         assert paper == {"light": "rgb(255, 255, 255)", "dark": "rgb(22, 22, 22)"}[theme]
         assert page.locator("#rows .row").count() > 3
         assert page.locator("#no-browser").is_hidden()
+        page.select_option("#filter", "flipped")
+        assert page.inner_text(ROWS) == "1 of 200 rows"
+        page.locator("#example .order").nth(1).wait_for()
+        assert page.locator("#example .turn").count() == 4
+        source = page.locator("#example .sources button").first
+        name = source.inner_text()
+        source.click()
+        assert page.locator("tr.found").inner_text().startswith(name)
+        for closed in page.locator("details:not([open]) > summary").all():
+            if closed.is_visible():
+                closed.click()
+        assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
 def test_filters_and_searches_narrow_the_list(
@@ -228,7 +241,7 @@ def test_the_policy_stops_what_would_run_all_the_same(
     text = (talked[0] / "report.html").read_text(encoding="utf-8")
     (tmp_path / "report.html").write_text(text.replace("<main>", f"<main>{attack}"), "utf-8")
     tab = open_tab(tmp_path)
-    assert tab.page.title().startswith("walked")
+    assert tab.page.title().startswith("toy")
     assert len(tab.faults) >= 3
     assert all("Content Security Policy" in fault for fault in tab.faults)
     tab.page.close()
@@ -240,5 +253,6 @@ def test_prints_the_results_without_what_needs_a_screen(
     with open_tab(talked[0]) as page:
         page.emulate_media(media="print")
         assert page.locator("#browser").is_hidden()
+        assert page.locator("#details").is_hidden()  # nothing of it is open
         assert page.locator("figure svg").first.is_visible()
         assert page.pdf().startswith(b"%PDF")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+import json
 import re
 import shutil
 from collections.abc import Callable
@@ -94,7 +95,7 @@ def test_several_combinations_are_compared(make_run: MakeRun) -> None:
     page = page_of(make_run(matrix(6, seeds=(0, 1))))
     assert "6 combinations" in page.text
     assert page.tags.count("figure") == 4
-    assert "loss5 5 0.750 [0.730, 0.770]" in page.text
+    assert "loss5 5 0.620 0.750 [0.730, 0.770] 0.850" in page.text
 
 
 @pytest.mark.parametrize(
@@ -236,6 +237,27 @@ def test_a_missing_or_damaged_file_is_named(name: str, damage: str, make_run: Ma
     assert f"{name} is" in page.text
 
 
+@pytest.mark.parametrize("status", ["failed", "stopped"])
+def test_a_run_without_results_shows_what_was_run(status: str, make_run: MakeRun) -> None:
+    run = make_run(results_of())
+    (run / "results.json").unlink()
+    (run / "predictions/index.json").unlink()
+    (run / "status").write_text(f"{status}\n")
+    failed = {"time": "", "event": "stage_finished", "stage": "bootstrap/student/train",
+              "component": "students/classifier", "status": "failed", "seconds": 1.0,
+              "error": "the loss is not a number"}  # fmt: skip
+    if status == "failed":
+        with (run / "events.jsonl").open("a") as file:
+            file.write(json.dumps(failed) + "\n")
+    page = page_of(run)
+    assert f"The run {'failed' if status == 'failed' else 'was stopped'}." in page.text
+    assert ("bootstrap/student/train: the loss is not a number" in page.text) == (
+        status == "failed"
+    )
+    assert "incomplete" not in page.text
+    assert "made-up A run that never was." in page.text
+
+
 def test_an_empty_directory_has_a_report(tmp_path: Path) -> None:
     assert "The run has no results." in page_of(tmp_path).text
 
@@ -258,3 +280,24 @@ def test_a_style_of_the_user_changes_nothing(make_run: MakeRun) -> None:
     with mpl.rc_context({"font.size": 30, "text.usetex": True, "axes.facecolor": "red"}):
         assert write_report(run).read_bytes() == expected
         assert mpl.rcParams["font.size"] == 30
+
+
+def test_the_command_reports_a_failed_run_and_opens_it(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import click
+    from click.testing import CliRunner
+
+    from w2s_toolkit.cli.runs import report
+
+    opened: list[str] = []
+    monkeypatch.setattr(click, "launch", lambda url: opened.append(url) or 0)
+    run = make_run(results_of())
+    (run / "results.json").unlink()
+    (run / "status").write_text("failed\n")
+    done = CliRunner().invoke(report, [str(run), "--open"])
+    assert done.exit_code == 0, done.output
+    assert "The run failed." in (run / "report.html").read_text()
+    assert opened == [(run / "report.html").as_uri()]
+    monkeypatch.setattr(click, "launch", lambda url: 1)
+    assert "there is no browser" in CliRunner().invoke(report, [str(run), "--open"]).output

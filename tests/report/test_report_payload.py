@@ -10,7 +10,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from walked import run_toy, talked_run, write_recipe
+from toy_w2s.recipe import write_recipe
+from walked import run_toy, talked_run
 
 from w2s_toolkit.report import examples, payload
 from w2s_toolkit.report.artefacts import Artefacts

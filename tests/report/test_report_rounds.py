@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,12 @@ from made_up import repeated, results_of
 from w2s_toolkit.data import Dataset, Example, LabelSet, TaskInfo
 from w2s_toolkit.report.blocks import blocks
 from w2s_toolkit.report.curves import curves
-from w2s_toolkit.report.generations import generations, round_of
+from w2s_toolkit.report.generations import compared_blocks, generations, round_of, without_rounds
+from w2s_toolkit.report.html import write_report
 from w2s_toolkit.signatures import failure_signatures
 from w2s_toolkit.stages.watch import GoldWatch
+
+MakeRun = Callable[[dict[str, Any]], Path]
 
 
 def test_rounds_are_told_with_their_promotions() -> None:
@@ -109,6 +113,50 @@ def _curve(*points: tuple[float, float]) -> dict[str, Any]:
         }
     ]  # fmt: skip
     return results
+
+
+def test_the_page_says_what_was_decided_in_each_round_and_why(make_run: MakeRun) -> None:
+    page = write_report(make_run(repeated())).read_text()
+    rows = re.findall(r"<tr><td>(seed=\d)</td>.*?</tr>", page, flags=re.S)
+    assert rows == ["seed=0", "seed=1"] * 3
+    assert page.count("✓ promoted</strong>") == 3
+    assert page.count("✗ not promoted</strong>") == 3
+    assert page.count("worse than its supervisor") == 3
+    many = write_report(make_run(repeated([[True, False, True]] * 5))).read_text()
+    assert "Round 1: 2 of 3 promoted; round 2: 2 of 3 promoted" in " ".join(many.split())
+
+
+def test_drift_on_another_split_stands_below_the_scores_of_its_round() -> None:
+    results = repeated()
+    for row in results["summary"]:
+        if row["evaluator"] == "drift":
+            row["split"] = "anchor"
+    found = blocks(results)
+    assert {block.split for block in found} == {"test"}
+    plot = generations(found, results)
+    assert plot is not None
+    svg = str(plot.svg)
+    assert svg.count(">round</text>") == 2
+    assert ">kept of first</text>" in svg
+
+
+def test_many_rounds_leave_the_comparison_to_what_their_phase_came_to() -> None:
+    results = repeated([[True, True]] * 12)
+    assert len(compared_blocks(blocks(results))) == 12
+    results["summary"] += [r | {"phase": "loop"} for r in results_of()["summary"]]
+    assert [b.phase for b in compared_blocks(blocks(results))] == ["loop"]
+    few = repeated()
+    few["summary"] += [r | {"phase": "loop"} for r in results_of()["summary"]]
+    assert len(compared_blocks(blocks(few))) == 4
+
+
+def test_students_without_rounds_stand_beside_those_with() -> None:
+    results = repeated()
+    results["summary"] += [r | {"phase": "one_jump"} for r in results_of()["summary"]]
+    found = blocks(results)
+    plot = generations(found, results)
+    assert plot is not None and ">one_jump</text>" in str(plot.svg)
+    assert [b.phase for b in without_rounds(found)] == ["one_jump"]
 
 
 def _names(results: dict[str, Any]) -> list[str]:

@@ -11,7 +11,7 @@ from made_up import results_of, write_run
 
 from w2s_toolkit.report.artefacts import Artefacts
 from w2s_toolkit.report.facts import RunFiles
-from w2s_toolkit.report.spending import Spent, spent_by_stage
+from w2s_toolkit.report.spending import Spent, price, spent_by_stage
 from w2s_toolkit.report.stagegraph import Box, box_name, graphs
 from w2s_toolkit.report.wording import amount, duration
 
@@ -97,6 +97,16 @@ def test_time_tokens_and_money_come_from_usage(tmp_path: Path) -> None:
     assert (training.rows, training.tokens, training.usd) == (7, 100, None)
     assert training.seconds == 12.5  # of the log, where usage.json has none
     assert training.inputs == ("data",)
+
+
+def test_calls_without_a_price_are_not_free() -> None:
+    known, local = _stage("a", usd=0.25), _stage("b")
+    unknown = _stage("c", usd=0.0, unpriced=3)
+    assert price([local]) == ""
+    assert price([known, local]) == "$0.25"
+    assert price([unknown, local]) == "cost unknown"
+    assert price([known, unknown], 4) == "$0.2500 and 3 calls of unknown price"
+    assert "$" not in Box("a", [unknown]).facts
 
 
 def test_durations_and_amounts() -> None:

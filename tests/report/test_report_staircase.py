@@ -6,9 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from made_up import EPOCHS, pairs, results_of
 
 from w2s_toolkit.report.blocks import blocks
+from w2s_toolkit.report.canvas import spread
 from w2s_toolkit.report.html import write_report
 from w2s_toolkit.report.staircase import staircase
 
@@ -54,3 +56,18 @@ def test_a_missing_value_leaves_a_gap(make_run: Callable[[dict[str, Any]], Path]
         if row["phase"] == "s to l" and row["role"] == "student":
             row |= {"value": None, "low": None, "high": None, "reason": "nothing was scored"}
     assert "Accuracy by size of the student" in write_report(make_run(results)).read_text()
+
+
+@pytest.mark.parametrize(
+    ("places", "moved"),
+    [
+        ([0.5], [0.5]),
+        ([0.2, 0.9], [0.2, 0.9]),
+        ([0.5, 0.5], [0.45, 0.55]),
+        ([0.5, 0.5, 0.62], [0.44, 0.54, 0.64]),
+    ],
+)
+def test_names_at_the_ends_of_lines_move_apart_up_and_down_alike(
+    places: list[float], moved: list[float]
+) -> None:
+    assert spread(places, 0.1) == pytest.approx(moved)

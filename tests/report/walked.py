@@ -12,41 +12,9 @@ from w2s_toolkit.recipe.load import load_recipe
 from w2s_toolkit.registry import Registry
 from w2s_toolkit.report.html import write_report
 from w2s_toolkit.run import run_recipe
-from w2s_toolkit.testing.reviews import rows
 from w2s_toolkit.transcripts import TRANSCRIPTS, VERDICTS
 
 ORDERS = (0, 1)
-
-RECIPE = """\
-schema: 1
-name: walked
-models:
-  weak: {use: toy, letters: 1}
-  strong: {use: toy}
-task:
-  use: table
-  path: rows.jsonl
-  template: "{text}"
-  choices: [negative, positive]
-  label: opinion
-  splits: {weak_train: 40, pool: 200, val: 40, test: 200}
-phases:
-  - name: first
-    pool: pool
-    supervisors:
-      - {use: toy_bayes, model: weak, train_on: weak_train}
-    student: {use: toy_student, model: strong}
-    evaluate: [accuracy, pgr]
-"""
-
-
-def write_recipe(folder: Path, *, more: str = "") -> Path:
-    """A recipe of toy components over made-up reviews, each of which ends in ``more``."""
-    lines = [{**row, "text": row["text"] + more} for row in rows(seed=1, number=600)]
-    (folder / "rows.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    path = folder / "walked.yaml"
-    path.write_text(RECIPE)
-    return path
 
 
 def run_toy(recipe: Path, *overrides: str) -> Path:

@@ -62,9 +62,11 @@ def explain(
     found = made.graph.find(stage)
     if not found:
         ids = [s.id for s in made.graph]
+        undecided = ", ".join(s.id for s in made.graph.pending)
         raise UsageError(
             f"there is no stage {stage!r}{suggestion(stage, ids)}",
-            next_step="'w2s plan' lists the stages",
+            next_step="'w2s plan' lists the stages"
+            + (f"; more follow once this is decided: {undecided}" if undecided else ""),
         )
     explainer = Explainer(made.graph, place)
     if as_json:
@@ -91,12 +93,14 @@ def _plan(recipe: str, overrides: tuple[str, ...], store: Path) -> tuple[Plan, S
 
 
 def _remarks(plan: Plan) -> list[str]:
-    """What models have to say of the plan."""
+    """What models have to say of the plan, and students that it has no round for."""
     from w2s_toolkit.calls.prices import used_models
     from w2s_toolkit.config import ModelConfig
+    from w2s_toolkit.recipe.round_checks import idle_rungs
 
     configs = [use.config for use in used_models(plan.recipe.cells)]
-    return [r for config in configs if isinstance(config, ModelConfig) for r in config.remarks()]
+    said = [r for config in configs if isinstance(config, ModelConfig) for r in config.remarks()]
+    return said + list(dict.fromkeys(r for cell in plan.recipe.cells for r in idle_rungs(cell)))
 
 
 def _print_tree(plan: Plan, status: dict[str, str], why: dict[str, str], full: bool) -> None:

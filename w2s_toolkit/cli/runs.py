@@ -102,14 +102,22 @@ def export(run: str, stage: str, folder: Path, runs: Path) -> None:
 @click.command()
 @click.argument("run")
 @runs_option
-def report(run: str, runs: Path) -> None:
-    """Build RUN's report.html again."""
+@click.option("--open", "opens", is_flag=True, help="Show it in the browser.")
+def report(run: str, runs: Path, opens: bool) -> None:
+    """Build RUN's report.html again: RUN is its directory, its name, a unique beginning of it, or 'last'.
+
+    Of a run that failed or was stopped, it shows what was run and where it ended.
+    """
     from w2s_toolkit.loading import load_run
     from w2s_toolkit.report.html import write_report
 
     found = load_run(run, runs)
-    assert found.raw
-    click.echo(f"wrote {write_report(found.path)}")
+    if not (found.path / "plan.json").exists():
+        assert found.raw  # says that there is nothing to report
+    page = write_report(found.path)
+    click.echo(f"wrote {page}")
+    if opens and click.launch(page.resolve().as_uri()):
+        click.echo("there is no browser to show it in", err=True)
 
 
 def _log_lines(path: Path) -> list[str]:

@@ -213,7 +213,10 @@ def short_axis(address: str) -> str:
 
 
 def short_value(value: Any) -> str:
-    """A value in at most 24 characters; of a path, its end."""
+    """A value in at most 24 characters; of a path, its end; of blocks and lists, what they use."""
+    if isinstance(value, list | tuple):
+        text = "+".join(map(short_value, value)) or "none"
+        return text if len(text) <= 24 else f"{text[:23]}…"
     if isinstance(value, dict):
         value = value.get("id") or value.get("use") or value
     text = str(value)

@@ -25,6 +25,18 @@ def check_rounds(cell: Cell, problems: Problems) -> None:
             _check_anchor(cell, phase, problems)
 
 
+def idle_rungs(cell: Cell) -> Iterator[str]:
+    """Say which ladders have more students than there are rounds."""
+    for phase in cell.phases:
+        rounds = phase.model.repeat.max_rounds if phase.model.repeat else 0
+        if rounds and len(phase.ladder) > rounds:
+            left = len(phase.ladder) - rounds
+            yield (
+                f"the ladder of {phase.name!r} has {len(phase.ladder)} students for {rounds} "
+                f"round{'s' * (rounds > 1)}: the last {left if left > 1 else 'one'} will not be trained"
+            )
+
+
 # --- rounds ------------------------------------------------------------------------------------
 
 
@@ -207,6 +219,14 @@ def _check_anchor(cell: Cell, phase: Phase, problems: Problems) -> None:
             (*path, "on"),
             f"promotion would be decided on {promote.on!r}, on which results are measured",
             "add a split anchor to task.splits and name it here",
+        )
+    size, shares = cell.options.splits[promote.on], [promote.calibration_share or 1.0]
+    shares.append(1 - promote.calibration_share)
+    if isinstance(size, int) and min(shares) * size < 2:
+        problems.add(
+            (*path, "on"),
+            f"{promote.on!r} has {size} rows, too few to calibrate supervisors and to test promotions",
+            "ask for more rows in task.splits (1,000 or more are advisable), or change calibration_share",
         )
     for user, at, what in _trained_on(cell, promote.on):
         own = user is phase or _same_cut(user, phase)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_\-]*$", max_length=64)]
 Block = dict[str, Any]
@@ -65,6 +65,14 @@ class BoundModel(Strict):
 
     min: float | None = None
     max: float | None = None
+
+    @model_validator(mode="after")
+    def _limits(self) -> BoundModel:
+        if self.min is None and self.max is None:
+            raise ValueError("a bound needs min, max or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min:g} is above max {self.max:g}: no student could pass")
+        return self
 
 
 class PromoteModel(Strict):

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from w2s_toolkit.report.block import Block
-from w2s_toolkit.report.blocks import titles
+from w2s_toolkit.report.blocks import short_titles
 from w2s_toolkit.report.canvas import (
     MOST_BLOCKS,
+    TITLE,
     VALUES,
     WIDTH,
     Plot,
@@ -40,12 +41,15 @@ def scores(found: Sequence[Block], classes: int) -> Plot | None:
     """Floor, student and ceiling as bars with intervals and a dot a seed: the main picture."""
     metric = next((b.columns[0] for b in found if b.columns), "")
     stacks = [
-        (title, _score_bars(b, metric)) for b, title in zip(found, titles(found), strict=True)
+        (title, _score_bars(b, metric))
+        for b, title in zip(found, short_titles(found, TITLE), strict=True)
     ]
     chance = 1 / classes if metric == "accuracy" and classes > 1 else 0.0
     start = f"Bars begin at chance, 1/{classes}." if chance else "Bars begin at 0."
     name = metric_name(metric)
-    heading = f"{name[:1].upper()}{name[1:]}: floor, student, ceiling"
+    taught = any(b.find("student", metric) for b in found)
+    of = "floor, student, ceiling" if taught else "floor and supervisor"
+    heading = f"{name[:1].upper()}{name[1:]}: {of}"
     dots = " Dots are single seeds." if any(b.seeds for _, s in stacks for b in s) else ""
     caption = f"{start} Lines are 95% intervals.{dots}"
     return _bars("scores", stacks, heading, caption, name, start=chance)
@@ -55,7 +59,7 @@ def agreement(found: Sequence[Block]) -> Plot | None:
     """How often the student says what its supervisor says, where that is right and wrong."""
     kinds = (("where right", "weak_right"), ("where wrong", "weak_wrong"))
     stacks = []
-    for block, title in zip(found, titles(found), strict=True):
+    for block, title in zip(found, short_titles(found, TITLE), strict=True):
         rows = [(label, block.find("student", f"agreement_{k}")) for label, k in kinds]
         bars = [Bar(label, row, (), COLOURS["student"]) for label, row in rows if row is not None]
         stacks.append((title, bars))
@@ -68,14 +72,18 @@ def agreement(found: Sequence[Block]) -> Plot | None:
 
 
 def _score_bars(block: Block, metric: str) -> list[Bar]:
+    # Without students there is nothing but supervision to see: then it has its bar, equal or not.
+    alone = ("weak_floor", "supervisor") if block.find("student", metric) is None else ()
+    roles = dict.fromkeys(
+        [*(r for r in alone if block.find(r, metric)), *(x.role for x in block.lines)]
+    )
+    several = block.seed_table if len(block.seeds) > 1 else []
     bars = []
-    for line in block.lines:
-        row = line.values.get(metric)
-        if line.role not in ROLES or row is None:
-            continue
-        several = block.seed_table if len(block.seeds) > 1 else []
-        seeds = tuple(s[line.role] for s in several if s.get(line.role) is not None)
-        bars.append(Bar(SHORT_ROLES[line.role], row, seeds, COLOURS[line.role]))
+    for role in roles:
+        row = block.find(role, metric) if role in ROLES else None
+        if row is not None:
+            seeds = tuple(s[role] for s in several if s.get(role) is not None)
+            bars.append(Bar(SHORT_ROLES[role], row, seeds, COLOURS[role]))
     return bars
 
 

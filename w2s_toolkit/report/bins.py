@@ -18,15 +18,15 @@ def bins_of(block: Block, tables: Sequence[Mapping[str, Any]]) -> dict[str, Poin
     out: dict[str, Points] = {}
     for role in ROLES:
         for table in tables:
-            if table["table"] == TABLE and table["role"] == role and _belongs(table, block):
+            if table["table"] == TABLE and table["role"] == role and belongs(table, block):
                 out.setdefault(role, _over_seeds(table["rows"]))
     if out.get("supervisor") == out.get("weak_floor"):
         out.pop("supervisor", None)
     return {role: points for role, points in out.items() if points}
 
 
-def _belongs(table: Mapping[str, Any], block: Block) -> bool:
-    # Tables of single seeds have a cell in place of a group.
+def belongs(table: Mapping[str, Any], block: Block) -> bool:
+    """Whether a table is about a block; tables of single seeds have a cell in place of a group."""
     return (
         "group" in table
         and table["phase"] == block.phase

@@ -18,7 +18,7 @@ from w2s_toolkit.report.wording import (
 )
 
 _FIRST = ("accuracy", "auroc", "ece")
-_COMPARING = ("pgr", "agreement", "drift")
+COMPARING = ("pgr", "agreement", "drift")
 """Evaluators that compare roles: their values stand below the table, not in it."""
 
 MISSING = "not given"
@@ -55,6 +55,7 @@ class Block:
         size: rows of the split, where known.
         rows: summary rows of the split.
         pool: summary rows of the weak labels on the split that the student learns from.
+        beside: summary rows of splits on which students are only compared, such as drift on anchor.
         per_seed: rows of single seeds on the split.
     """
 
@@ -65,6 +66,7 @@ class Block:
     size: int | None
     rows: tuple[Row, ...]
     pool: tuple[Row, ...]
+    beside: tuple[Row, ...]
     per_seed: tuple[Row, ...]
 
     def find(self, role: str, metric: str) -> Row | None:
@@ -74,12 +76,34 @@ class Block:
     @property
     def columns(self) -> list[str]:
         """Metrics worth a column: the main one of every evaluator that scores single models."""
+        main = dict.fromkeys(_main(name, found) for name, found in self._metrics().items())
+        return [m for m in _FIRST if m in main] + [m for m in main if m and m not in _FIRST]
+
+    @property
+    def measures(self) -> list[tuple[str, dict[str, Row]]]:
+        """Metrics of evaluators without a main one, such as ``oversight``, each with a row a role.
+
+        Only those that have a value anywhere.
+        """
+        wanted = [name for name, found in self._metrics().items() if not _main(name, found)]
+        out: dict[str, dict[str, Row]] = {}
+        for row in self.rows:
+            if row["evaluator"] in wanted and row["value"] is not None:
+                out.setdefault(row["metric"], {}).setdefault(row["role"], row)
+        if any(role != "weak_floor" for rows in out.values() for role in rows):
+            for rows in out.values():  # the naive teacher was not argued at
+                rows.pop("weak_floor", None)
+        return [(metric, rows) for metric, rows in out.items() if rows]
+
+    def _metrics(self) -> dict[str, list[str]]:
+        """Metrics by evaluator, of those that score single models."""
         found: dict[str, list[str]] = {}
         for row in (*self.rows, *self.pool):
-            if row["evaluator"] not in _COMPARING:
+            if row["evaluator"] not in COMPARING and row["metric"] not in found.get(
+                row["evaluator"], ()
+            ):
                 found.setdefault(row["evaluator"], []).append(row["metric"])
-        main = dict.fromkeys(_main(name, metrics) for name, metrics in found.items())
-        return [m for m in _FIRST if m in main] + [m for m in main if m not in _FIRST]
+        return found
 
     @property
     def lines(self) -> list[Line]:
@@ -104,7 +128,7 @@ class Block:
 
     @property
     def _scores(self) -> list[Row]:
-        return [r for r in self.rows if r["evaluator"] not in _COMPARING]
+        return [r for r in self.rows if r["evaluator"] not in COMPARING]
 
     @property
     def findings(self) -> list[Finding]:
@@ -163,7 +187,10 @@ class Block:
     def notes(self) -> list[str]:
         """Reasons for values that are missing or need a remark, equal ones together."""
         found: dict[str, list[Row]] = {}
-        for row in (*self.rows, *self.pool):
+        told = {r["evaluator"] for _, rows in self.measures for role, r in rows.items() if role != "weak_floor"}  # fmt: skip
+        for row in (*self.rows, *self.pool, *self.beside):
+            if row["role"] == "weak_floor" and row["evaluator"] in told:
+                continue  # that nobody argued before the naive teacher is no news
             if row.get("reason") and _worth_a_note(row):
                 found.setdefault(str(row["reason"]), []).append(row)
         return [f"{_who(rows)}: {reason}" for reason, rows in found.items()]
@@ -180,7 +207,9 @@ def first(rows: Iterable[Row], role: str, metric: str) -> Row | None:
 
 
 def _main(evaluator: str, metrics: Sequence[str]) -> str:
-    return next((m for m in (evaluator, *_FIRST) if m in metrics), metrics[0])
+    """The metric that stands for an evaluator; empty where it has several and none is that."""
+    alone = metrics[0] if len(metrics) == 1 else ""
+    return next((m for m in (evaluator, *_FIRST) if m in metrics), alone)
 
 
 def _equal(a: Mapping[str, Row], b: Mapping[str, Row]) -> bool:

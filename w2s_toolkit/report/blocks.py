@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from w2s_toolkit.report.block import Block
-from w2s_toolkit.report.wording import Axes, Row, canonical
+from w2s_toolkit.report.block import COMPARING, Block
+from w2s_toolkit.report.wording import ROLES, Axes, Row, canonical
 
 
 def blocks(results: Mapping[str, Any]) -> list[Block]:
@@ -31,7 +31,8 @@ def blocks(results: Mapping[str, Any]) -> list[Block]:
                 seeds=tuple(dict.fromkeys(s for r in rows for s in r.get("seeds") or ())),
                 size=sizes.get(split),
                 rows=tuple(r for r in rows if r["split"] == split),
-                pool=tuple(r for r in rows if r["split"] not in splits),
+                pool=tuple(r for r in rows if r["split"] not in splits and not _compares(r)),
+                beside=tuple(r for r in rows if r["split"] not in splits and _compares(r)),
                 per_seed=tuple(r for r in own if r["split"] == split),
             )
             for split in splits
@@ -52,9 +53,44 @@ def axes_of(found: Sequence[Block]) -> Axes:
     return Axes([b.group for b in found])
 
 
+def compared(found: Sequence[Block]) -> list[str]:
+    """What a comparison has columns for: roles with a score, the supervisor unless it is the floor, PGR, gain."""
+    metric = next((b.columns[0] for b in found if b.columns), "")
+    out = [role for role in ROLES if any(b.find(role, metric) for b in found)]
+    pairs = [(b.find("weak_floor", metric), b.find("supervisor", metric)) for b in found]
+    if all(weak is None or (floor and floor["value"] == weak["value"]) for floor, weak in pairs):
+        out = [role for role in out if role != "supervisor"]
+    return out + [m for m in ("pgr", "gain") if any(b.find("student", m) for b in found)]
+
+
 def titles(found: Sequence[Block]) -> list[str]:
     """What tells each block from the others; empty for a block that is alone."""
     return [", ".join(parts) for parts in title_parts(found)]
+
+
+def short_titles(found: Sequence[Block], most: int) -> list[str]:
+    """Titles in at most so many characters, where that can be without cutting them.
+
+    Of names of axes only the last word stays, then only the values: ``mean · 2 · data+features``.
+    """
+    whole = title_parts(found)
+    words = [
+        [
+            f"{p.partition('=')[0].rpartition('.')[2]}={p.partition('=')[2]}" if "=" in p else p
+            for p in parts
+        ]
+        for parts in whole
+    ]
+    values = [[p.partition("=")[2] or p for p in parts] for parts in whole]
+    ways = (
+        [", ".join(p) for p in whole],
+        [", ".join(p) for p in words],
+        [" · ".join(p) for p in values],
+    )
+    fit = (
+        way for way in ways if len(set(way)) == len(way) and max(map(len, way), default=0) <= most
+    )
+    return next(fit, ways[-1] if len(set(ways[-1])) == len(whole) else ways[0])
 
 
 def title_parts(found: Sequence[Block]) -> list[list[str]]:
@@ -69,7 +105,15 @@ def title_parts(found: Sequence[Block]) -> list[list[str]]:
 
 
 def _evaluation_splits(rows: Sequence[Row]) -> list[str]:
-    """Splits on which more than the weak labels were scored: those are scored on the pool too."""
+    """Splits on which more than the weak labels were scored: those are scored on the pool too.
+
+    Those on which students are only compared with one another count where there are no others.
+    """
     every = list(dict.fromkeys(str(r["split"]) for r in rows))
-    scored = {r["split"] for r in rows if r["role"] != "supervisor"}
-    return [s for s in every if s in scored] or every
+    scored = {r["split"] for r in rows if not _compares(r)}
+    taught = {r["split"] for r in rows if not _compares(r) and r["role"] != "supervisor"}
+    return [s for s in every if s in taught] or [s for s in every if s in scored] or every
+
+
+def _compares(row: Row) -> bool:
+    return row["evaluator"] in COMPARING

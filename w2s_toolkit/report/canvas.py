@@ -19,8 +19,14 @@ WIDTH = 4.4
 MOST_BLOCKS = 24
 """A picture holds no more blocks than this."""
 
+TITLE = 48
+"""Characters that fit above the rows of a block."""
+
 VALUES = 0.55
 """Inches at the right for the values as text."""
+
+_LINE = 0.175
+"""Inches from one name at the end of a line to the next."""
 
 FOOT = 0.5
 """Inches at the bottom for ticks and the axis label."""
@@ -76,11 +82,12 @@ def block_name(axes: Axes, x: float, y: float, text: str) -> None:
     """A block's name above its rows, on a ground of its own so that no line crosses it."""
     ground = {"facecolor": PAPER, "edgecolor": "none", "pad": 1.0}
     place = axes.get_yaxis_transform()
-    axes.text(x, y, cut(text, 48), transform=place, bbox=ground, clip_on=False, zorder=5)
+    axes.text(x, y, cut(text, TITLE), transform=place, bbox=ground, clip_on=False, zorder=5)
 
 
 def value(axes: Axes, y: float, text: str) -> None:
     """A row's value as text, at the right."""
+    text = text.replace("-", "\u2212")
     axes.text(1.025, y, text, transform=axes.get_yaxis_transform(), va="center", color=INK)
 
 
@@ -90,10 +97,11 @@ def end_names(axes: Axes, ends: Sequence[tuple[str, float, float, str]], room: f
     ``room``: distance from the last end, in units of x.
     """
     low, high = axes.get_ylim()
-    apart, height = (high - low) * 0.1, -1e9
+    inches = axes.bbox.height / axes.figure.dpi
     last = max((x for _, x, _, _ in ends), default=0.0)
-    for text, x, y, colour in sorted(ends, key=lambda end: end[2]):
-        height = max(y, height + apart)
+    ends = sorted(ends, key=lambda end: end[2])
+    heights = spread([y for _, _, y, _ in ends], _LINE / inches * (high - low))
+    for (text, x, y, colour), height in zip(ends, heights, strict=True):
         axes.annotate(
             cut(text, 16),
             (x, y),
@@ -104,6 +112,20 @@ def end_names(axes: Axes, ends: Sequence[tuple[str, float, float, str]], room: f
             fontsize=9,
         )
     axes.set_ylim(low, high)
+
+
+def spread(places: Sequence[float], apart: float) -> list[float]:
+    """Ascending places moved as little as can be, up and down alike, until all are ``apart``."""
+    clumps: list[
+        tuple[float, int]
+    ] = []  # the middle of neighbours that touch, and how many they are
+    for place in places:
+        middle, size = place, 1
+        while clumps and middle - clumps[-1][0] < apart * (size + clumps[-1][1]) / 2:
+            other, more = clumps.pop()
+            middle, size = (middle * size + other * more) / (size + more), size + more
+        clumps.append((middle, size))
+    return [middle + apart * (i - (size - 1) / 2) for middle, size in clumps for i in range(size)]
 
 
 def cut(text: str, most: int) -> str:

@@ -55,17 +55,17 @@ function answerRow(name, model, view, column, i, gold, role) {
     h("th", { scope: "row" }, role ? h("span", { className: `key ${role}` }) : "", plain(name), model ? h("span", { className: "quiet" }, " ", said(model)) : ""),
     h("td", {}, said(view.answer(column, i))),
     h("td", { title: sign === "✓" ? "right" : sign === "✗" ? "wrong" : "" }, sign),
-    h("td", {}, bars(view, view.probabilities(column, i), i)),
+    h("td", {}, bars(view, view.probabilities(column, i), i, role)),
   );
 }
 
 /** Probabilities as bars with their numbers. */
-function bars(view, probabilities, i) {
+function bars(view, probabilities, i, role = "") {
   if (!probabilities.length) return "";
   const rounded = probabilities.map(([, p]) => Math.round(100 * p) / 100);
   if (rounded.length === 2) rounded[0] = 1 - rounded[1]; // two numbers that add up to one
   const shown = probabilities.map(([choice, p], n) => {
-    const bar = h("span", { className: "fill" });
+    const bar = h("span", { className: `fill ${role}` });
     bar.style.width = `${Math.round(100 * p)}%`;
     return h("span", { className: "prob", title: plain(view.choiceName(i, choice)) }, h("span", { className: "track" }, bar), ` ${rounded[n].toFixed(2)} `, said(short(view.choiceName(i, choice)), "quiet"));
   });

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from w2s_toolkit.report.wording import Axes, canonical
+from w2s_toolkit.stages.rows import ROWS
 
 if TYPE_CHECKING:
+    from w2s_toolkit.report.artefacts import Artefacts
     from w2s_toolkit.report.spending import Spent
 
 _PACKAGES = (
@@ -36,6 +38,19 @@ class RunFiles:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.missing: list[str] = []
+
+    @property
+    def status(self) -> str:
+        """``done``, ``partial``, ``failed``, ``stopped``, ``running``; empty where it is not known."""
+        try:
+            return (self.path / "status").read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            return ""
+
+    def ended_well(self) -> bool:
+        """Whether the run should have results; a run that failed or was stopped has none to miss."""
+        written = (self.path / "results.json").exists()
+        return written or self.status not in ("failed", "stopped", "running")
 
     def text(self, name: str) -> str:
         """A file's text; empty, with a line in ``missing``, when there is none."""
@@ -93,14 +108,65 @@ class RunFiles:
         return out
 
 
-def models(recipe: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Models of the recipe as (name, identity, settings that were chosen)."""
+def about(given: str) -> list[str]:
+    """Paragraphs of the comment that a recipe begins with: what it is about, in its author's words."""
+    lines = []
+    for line in given.splitlines():
+        if not line.startswith("#"):
+            break
+        lines.append(line.lstrip("#").strip())
+    return [p.replace("\n", " ") for p in "\n".join(lines).split("\n\n") if p.strip()]
+
+
+def task(
+    recipe: Mapping[str, Any], given: Mapping[str, Any], overrides: Iterable[str]
+) -> tuple[str, str]:
+    """Name of the task, and what was chosen for it in the recipe or on the command line, but for splits."""
+    block = _mapping(recipe.get("task"))
+    made = _chosen(block, given.get("task"), "task", overrides)
+    return str(block.get("use") or ""), settings({k: v for k, v in made.items() if k != "splits"})
+
+
+def _chosen(
+    block: Mapping[str, Any], given: Any, place: str, overrides: Iterable[str]
+) -> dict[str, Any]:
+    """Settings of a block that the recipe makes, or the command line, in place of all with defaults."""
+    paths = [line.partition("=")[0] for line in overrides]
+    more = [p.removeprefix(f"{place}.").split(".")[0] for p in paths if p.startswith(f"{place}.")]
+    names = dict.fromkeys([*_mapping(given), *more])
+    return {k: block[k] for k in names if k in block and k != "use"}
+
+
+def digest(artefacts: Artefacts) -> str:
+    """The first digits of the SHA-256 of the rows that the splits were cut from."""
+    made = artefacts.by_id.get("data")
+    files = _mapping(made.manifest.get("files")) if made else {}
+    return str(_mapping(files.get(ROWS)).get("sha256") or "")[:12]
+
+
+def gold(used: Iterable[Mapping[str, Any]]) -> list[tuple[str, int, str]]:
+    """Gold labels as (stage, how many stages of that name, labels of each), all cells together."""
+    found: dict[str, list[int]] = {}
+    for item in used:
+        found.setdefault(str(item["stage"]).partition("[")[0], []).append(int(item["labels"]))
+    return [
+        (name, len(sizes), "–".join(map(str, sorted({min(sizes), max(sizes)}))))
+        for name, sizes in found.items()
+    ]
+
+
+def models(
+    recipe: Mapping[str, Any], given: Mapping[str, Any], overrides: Sequence[str]
+) -> list[tuple[str, str, str]]:
+    """Models of the recipe as (name, identity, kind and settings that were chosen)."""
     out = []
     for name, block in _mapping(recipe.get("models")).items():
-        block = _mapping(block)
+        block, own = _mapping(block), _mapping(given.get("models")).get(name)
         identity = str(block.get("id") or block.get("use") or "")
-        more = {k: v for k, v in block.items() if k != "id" and v not in (None, False, "auto")}
-        out.append((str(name), identity, settings(more)))
+        made = _chosen(block, own, f"models.{name}", overrides)
+        use = str(block.get("use") or "") if block.get("id") else ""
+        more = settings({k: v for k, v in made.items() if k != "id"})
+        out.append((str(name), identity, ", ".join(filter(None, (use, more)))))
     return out
 
 

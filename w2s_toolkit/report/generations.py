@@ -20,6 +20,11 @@ _ROLES = (
     ("strong_ceiling", "gold labels", COLOURS["strong_ceiling"], (0, (4, 2))),
     ("student", "student", COLOURS["student"], "-"),
 )
+_MANY = 12
+
+_ASIDE = {"supervisor": -0.07, "strong_ceiling": 0.07, "student": 0.0}
+"""How far beside its round a role stands, so that no interval hides another."""
+
 _DRIFT = (
     ("kept", "kept of first", COLOURS["student"], "-", "o"),
     ("flips", "flips", COLOURS["weak_floor"], (0, (1.5, 1.2)), "^"),
@@ -28,15 +33,43 @@ _DRIFT = (
 )
 """Drift metrics: name, what stands in the picture, colour, dashes, marker."""
 
-_TOP, _BELOW, _GAP, _LEFT, _RIGHT, _MOST = 1.9, 1.4, 0.25, 0.65, 1.1, 4
+_TOP, _BELOW, _GAP, _LEFT, _RIGHT, _MOST, _OTHERS = 1.9, 1.4, 0.25, 0.65, 1.1, 4, 3
 
 
 class Chain(NamedTuple):
-    """The rounds of one phase and combination of axes; ``promoted``: (yes, all) seeds by round."""
+    """The rounds of one phase and combination of axes.
+
+    ``promoted``: (yes, all) seeds by round. ``others``: students of phases that are not repeated,
+    such as one jump, by the name of the phase.
+    """
 
     title: str
     rounds: dict[int, Block]
     promoted: dict[int, tuple[int, int]]
+    others: dict[str, Block]
+
+
+def not_repeated(found: Sequence[Block]) -> list[Block]:
+    """Blocks of phases that have no rounds."""
+    repeated = {place[0] for place in map(round_of, found) if place}
+    return [b for b in found if b.phase not in repeated and not round_of(b)]
+
+
+def compared_blocks(found: Sequence[Block]) -> list[Block]:
+    """Blocks that a comparison shows: with many, rounds are left to the picture and to what follows.
+
+    What their phase came to stays; where there is no such block, all do.
+    """
+    phases = {b.phase for b in found if not round_of(b)}
+    own = [b for b in found if not (place := round_of(b)) or place[0] not in phases]
+    return own if len(found) > _MANY and own else list(found)
+
+
+def without_rounds(found: Sequence[Block]) -> list[Block]:
+    """Blocks but for the rounds that :func:`generations` draws; all where it draws none."""
+    phases = [place[0] for place in map(round_of, found) if place]
+    drawn = {phase for phase in phases if phases.count(phase) > 1}
+    return [b for b in found if not (place := round_of(b)) or place[0] not in drawn]
 
 
 def round_of(block: Block) -> tuple[str, int] | None:
@@ -77,7 +110,7 @@ def generations(found: Sequence[Block], results: Mapping[str, Any]) -> Plot | No
         svg = inline_svg(sheet, "generations", f"Generations. {said}")
     caption = (
         "Each round's student and what supervised it. A full dot was promoted to supervisor, an empty "
-        "one was not, a half one with some seeds. Below, drift: how much of what the first student was sure and right about is "
+        "one was not, a half one with some seeds. Dotted grey lines are students of phases without rounds. Below, drift: how much of what the first student was sure and right about is "
         "kept, how many rows are answered differently from the round before, how far the shares of "
         "the classes moved, and the calibration error. Lines up and down are 95% intervals."
     )
@@ -86,16 +119,23 @@ def generations(found: Sequence[Block], results: Mapping[str, Any]) -> Plot | No
 
 def _chains(found: Sequence[Block], results: Mapping[str, Any]) -> list[Chain]:
     axes, several = axes_of(found), len({canonical(b.group) for b in found}) > 1
+    repeated = {place[0] for place in map(round_of, found) if place}
     chains: dict[tuple[str, str, str], Chain] = {}
     for block in found:
         place = round_of(block)
         if place is None:
             continue
         phase, number_ = place
+        others = {
+            b.phase: b
+            for b in found
+            if not round_of(b) and b.phase not in repeated
+            and (canonical(b.group), b.split) == (canonical(block.group), block.split)
+        }  # fmt: skip
         title = ", ".join(filter(None, (phase, axes.label(block.group) if several else "")))
         chain = chains.setdefault(
             (phase, canonical(block.group), block.split),
-            Chain(title, {}, _promotions(phase, block, results)),
+            Chain(title, {}, _promotions(phase, block, results), others),
         )
         chain.rounds[number_] = block
     return [c._replace(rounds=dict(sorted(c.rounds.items()))) for c in chains.values()]
@@ -118,6 +158,9 @@ def _axes(sheet: Any, bottom: float, height: float, whole: float) -> Axes:
     width = WIDTH - _LEFT - _RIGHT
     box = (_LEFT / WIDTH, bottom / whole, width / WIDTH, height / whole)
     axes: Axes = sheet.add_axes(box)
+    from matplotlib.ticker import MaxNLocator
+
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     axes.yaxis.grid(True)
     axes.tick_params(color=GRID)
     return axes
@@ -128,7 +171,7 @@ def _scores(axes: Axes, chain: Chain, name: str) -> None:
     ends = []
     for role, label, colour, dashes in _ROLES:
         rows = {n: b.find(role, metric) for n, b in chain.rounds.items()}
-        end = _line(axes, rows, colour, dashes, "" if role == "student" else ".")
+        end = _line(axes, rows, colour, dashes, "" if role == "student" else ".", _ASIDE[role])
         ends += [(label, *end, colour)] if end else []
         if role != "student":
             continue
@@ -140,6 +183,11 @@ def _scores(axes: Axes, chain: Chain, name: str) -> None:
             axes.plot(number_, row["value"], "o", color=colour, markerfacecolor=ground,
                       fillstyle="full" if yes in (0, every) else "left", markerfacecoloralt=PAPER,
                       markersize=7, markeredgewidth=1.4, zorder=4)  # fmt: skip
+    for phase, block in list(chain.others.items())[:_OTHERS]:
+        other = block.find("student", metric)
+        if other is not None and other["value"] is not None:
+            axes.axhline(other["value"], color=MUTED, linewidth=1.0, linestyle=(0, (1, 2)))
+            ends.append((phase, float(max(chain.rounds)), float(other["value"]), MUTED))
     _by_round(axes, chain, name)
     axes.set_title(cut(chain.title, 52), loc="left", fontsize=9)
     end_names(axes, ends, _room(chain))
@@ -149,7 +197,7 @@ def _drifts(axes: Axes, chain: Chain) -> None:
     ends = []
     for metric, label, colour, dashes, marker in _DRIFT:
         rows = {n: _drift(b).get(metric) for n, b in chain.rounds.items()}
-        end = _line(axes, rows, colour, dashes, marker)
+        end = _line(axes, rows, colour, dashes, marker, 0.0)
         ends += [(label, *end, colour)] if end else []
     axes.set_ylim(-0.02, 1.02)
     _by_round(axes, chain, "drift")
@@ -157,18 +205,23 @@ def _drifts(axes: Axes, chain: Chain) -> None:
 
 
 def _line(
-    axes: Axes, rows: Mapping[int, Row | None], colour: str, dashes: Any, marker: str
+    axes: Axes,
+    rows: Mapping[int, Row | None],
+    colour: str,
+    dashes: Any,
+    marker: str,
+    aside: float,
 ) -> tuple[float, float] | None:
-    """A line through the rounds that have a value; its end."""
+    """A line through the rounds that have a value, drawn ``aside`` of them; its end."""
     points = [(n, row) for n, row in rows.items() if row and row["value"] is not None]
     if not points:
         return None
-    x, y = [n for n, _ in points], [float(row["value"]) for _, row in points]
+    x, y = [n + aside for n, _ in points], [float(row["value"]) for _, row in points]
     axes.plot(x, y, color=colour, linewidth=1.4, linestyle=dashes, marker=marker, markersize=4)
     for n, row in points:
         if row["low"] is not None and row["high"] is not None:
-            axes.plot((n, n), (row["low"], row["high"]), color=colour, linewidth=1.0)
-    return float(x[-1]), y[-1]
+            axes.plot((n + aside,) * 2, (row["low"], row["high"]), color=colour, linewidth=1.0)
+    return float(points[-1][0]), y[-1]
 
 
 def _by_round(axes: Axes, chain: Chain, label: str) -> None:
@@ -185,7 +238,8 @@ def _room(chain: Chain) -> float:
 
 
 def _drift(block: Block) -> dict[str, Row]:
-    return {r["metric"]: r for r in block.rows if r["evaluator"] == "drift" and r["role"] == "student"}  # fmt: skip
+    rows = (*block.rows, *block.beside)
+    return {r["metric"]: r for r in rows if r["evaluator"] == "drift" and r["role"] == "student"}
 
 
 def _said(block: Block, promoted: tuple[int, int] | None) -> str:

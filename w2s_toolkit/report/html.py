@@ -15,10 +15,13 @@ from markupsafe import Markup
 from w2s_toolkit.report import beside, facts
 from w2s_toolkit.report.artefacts import Artefacts
 from w2s_toolkit.report.block import Block
-from w2s_toolkit.report.blocks import axes_of, blocks, titles
-from w2s_toolkit.report.remarks import remarks, signatures, unsaid
-from w2s_toolkit.report.spending import spent_by_stage
+from w2s_toolkit.report.blocks import axes_of, blocks, compared, titles
+from w2s_toolkit.report.generations import compared_blocks
+from w2s_toolkit.report.remarks import by_name, remarks, signatures, unsaid
+from w2s_toolkit.report.rounds import rounds
+from w2s_toolkit.report.spending import price, spent_by_stage
 from w2s_toolkit.report.stagegraph import graphs
+from w2s_toolkit.report.wins import wins_of
 from w2s_toolkit.report.wording import (
     ROLES,
     SHORT_ROLES,
@@ -27,6 +30,7 @@ from w2s_toolkit.report.wording import (
     duration,
     estimate,
     interval,
+    measure,
     metric_name,
     number,
     printable,
@@ -47,11 +51,11 @@ def write_report(run: Path) -> Path:
     again, so that the page has the same bytes whenever it is built.
     """
     files, artefacts = facts.RunFiles(run), Artefacts(run)
-    results = files.json("results.json", dict)
+    results = files.json("results.json", dict) if files.ended_well() else {}
     found = {
         **_run(files, artefacts),
         **_results(results),
-        "browser": _browser(files, artefacts, results),
+        "browser": _browser(files, artefacts, results) if files.ended_well() else None,
     }
     beside.write_numbers(run, results)
     beside.write_figures(run, found["plots"])
@@ -104,31 +108,38 @@ def _browser(
 def _run(files: facts.RunFiles, artefacts: Artefacts) -> dict[str, Any]:
     """What was run: everything but the results."""
     recipe, env = files.yaml("resolved.yaml"), files.json("env.json", dict)
+    given, overrides = files.text("recipe.yaml"), files.text("overrides.txt").splitlines()
     events = files.events()
+    chosen = files.yaml("recipe.yaml") if given else {}
     start = next((e for e in events if e["event"] == "run_started"), {})
     spent = spent_by_stage(files, artefacts)
-    tokens, usd = [s.tokens for s in spent if s.tokens], [s.usd for s in spent if s.usd is not None]
+    tokens, priced = [s.tokens for s in spent if s.tokens], any(s.usd is not None for s in spent)
     totals = [f"{duration(sum(s.seconds or 0 for s in spent))} of work in all"]
     totals += [f"{amount(sum(tokens))} tokens"] if tokens else []
-    totals += [f"${sum(usd):.4f} for hosted models"] if usd else []
+    totals += [f"hosted models: {price(spent, 4)}"] if priced else []
     return {
         "run": str(start.get("id") or files.path.name),
         "started": str(start.get("time") or "")[:16].replace("T", " "),
-        "description": str(recipe.get("description") or ""),
-        "models": facts.models(recipe),
+        "about": [*filter(None, [str(recipe.get("description") or "")]), *facts.about(given)],
+        "used_task": facts.task(recipe, chosen, overrides),
+        "digest": facts.digest(artefacts),
+        "models": facts.models(recipe, chosen, overrides),
         "phases": facts.phases(recipe),
         "stages": spent,
         "tally": facts.tally(spent),
         "totals": totals,
-        "priced": bool(usd),
+        "priced": priced,
         "graphs": graphs(spent),
         "versions": facts.versions(env),
         "packages": sorted((env.get("packages") or {}).items()),
         "plugins": env.get("plugins") or [],
         "resolved": files.text("resolved.yaml") if recipe else "",
-        "given": files.text("recipe.yaml"),
-        "overrides": files.text("overrides.txt").splitlines(),
-        "predictions": files.json("predictions/index.json", list),
+        "given": given,
+        "overrides": overrides,
+        "predictions": files.json("predictions/index.json", list) if files.ended_well() else [],
+        "status": files.status,
+        "name": str(recipe.get("name") or ""),
+        "failed": [s for s in spent if s.error],
     }
 
 
@@ -143,17 +154,24 @@ def _results(results: Mapping[str, Any]) -> dict[str, Any]:
         "matrix": facts.matrix(results.get("cells") or []),
         "blocks": list(zip(titles(found), found, strict=True)),
         "axes": axes_of(found),
+        "compared": compared(found),
+        "top": compared_blocks(found),
         "several": {
             "phase": len({b.phase for b in found}) > 1,
             "split": len({b.split for b in found}) > 1,
         },
         "plots": _plots(found, task, results),
-        "gold": results.get("gold_labels") or [],
-        "signatures": signatures(results),
+        "rounds": rounds(results),
+        "wins": [wins_of(block, results.get("tables") or []) for block in found],
+        "gold": facts.gold(results.get("gold_labels") or []),
+        "signatures": by_name(signatures(results)),
         "remarks": remarks(results),
         "unsaid": unsaid(results),
         "summary": results.get("summary") or [],
         "unfinished": results.get("unfinished") or [],
+        "budget": [
+            w["message"] for w in results.get("warnings") or [] if w.get("code") == "budget"
+        ],
     }
 
 
@@ -166,14 +184,18 @@ def _plots(
     from w2s_toolkit.report import bars, curves, generations, recovered, reliability, staircase
 
     classes = len(task.get("classes") or ())
+    phases = generations.without_rounds(found)
     drawn = {
-        "scores": bars.scores(found, classes),
-        "staircase": staircase.staircase(found),
-        "recovered": recovered.recovered(found),
-        "agreement": bars.agreement(found),
+        "scores": bars.scores(phases, classes),
+        "staircase": staircase.staircase(generations.not_repeated(found)),
+        "recovered": recovered.recovered(phases),
+        "agreement": bars.agreement(phases),
         "generations": generations.generations(found, results),
         "curves": curves.curves(found, results),
-        "reliability": reliability.reliability(found, results.get("tables") or []),
+        "reliability": reliability.reliability(
+            phases if any(b.find("student", "ece") for b in phases) else found,
+            results.get("tables") or [],
+        ),
     }
     return {name: plot for name, plot in drawn.items() if plot}
 
@@ -196,8 +218,10 @@ def _environment() -> Environment:
         "estimate": _typeset(estimate),
         "interval": _typeset(interval),
         "number": _typeset(number),
+        "measure": _typeset(measure),
         "metric": metric_name,
         "minus": _typeset(str),
+        "price": price,
         "role": role_name,
         "short_role": lambda role: SHORT_ROLES.get(role, role),
     }

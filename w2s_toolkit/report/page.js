@@ -52,6 +52,18 @@ function reveal(element) {
   element.classList.add("found");
 }
 
+// On paper there is nothing to click: what belongs to the results is opened, and closed again after.
+const opened = [];
+addEventListener("beforeprint", () => {
+  for (const one of document.querySelectorAll("details.on-paper:not([open])")) {
+    one.open = true;
+    opened.push(one);
+  }
+});
+addEventListener("afterprint", () => {
+  for (const one of opened.splice(0)) one.open = false;
+});
+
 /** The row of a stage in the table of stages, or null. */
 function stageRow(stage) {
   for (const row of document.querySelectorAll("[data-stage]")) {

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from w2s_toolkit.report.block import Block
-from w2s_toolkit.report.blocks import titles
-from w2s_toolkit.report.canvas import MOST_BLOCKS, Plot, block_name, canvas, dots, value
+from w2s_toolkit.report.blocks import short_titles
+from w2s_toolkit.report.canvas import MOST_BLOCKS, TITLE, Plot, block_name, canvas, dots, value
 from w2s_toolkit.report.svg import COLOURS, MUTED, drawing, inline_svg
 from w2s_toolkit.report.wording import Row, number
 
@@ -17,7 +17,7 @@ def recovered(found: Sequence[Block]) -> Plot | None:
     """PGR of every block, when there are several."""
     named = [
         (title, block.find("student", "pgr"), block)
-        for block, title in zip(found, titles(found), strict=True)
+        for block, title in zip(found, short_titles(found, TITLE), strict=True)
     ][:MOST_BLOCKS]
     rows = [(title, row, block) for title, row, block in named if row is not None]
     values = [float(row["value"]) for _, row, _ in rows if row["value"] is not None]

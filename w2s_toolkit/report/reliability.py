@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from w2s_toolkit.report.bins import bins_of
+from w2s_toolkit.report.bins import Points, bins_of
 from w2s_toolkit.report.block import Block
 from w2s_toolkit.report.blocks import title_parts
 from w2s_toolkit.report.canvas import FOOT, WIDTH, Plot, cut, figure
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _LEFT = 0.6
 """Inches at the left of a panel."""
 
+_FEW = 5
+"""Below so many rows a dot says nothing."""
+
 _MOST = 8
 """No more panels than this."""
 
@@ -25,12 +28,14 @@ _MOST = 8
 def reliability(found: Sequence[Block], tables: Sequence[Mapping[str, Any]]) -> Plot | None:
     """Accuracy against confidence, a panel a block."""
     panels = [(t, bins_of(b, tables)) for b, t in zip(found, title_parts(found), strict=True)]
-    panels = [(title, curves) for title, curves in panels if curves]
+    panels = [
+        (title, {r: _told(p) for r, p in curves.items()}) for title, curves in panels if curves
+    ]
     if not panels:
         return None
     caption = (
         "A model whose probabilities mean what they say lies on the dashed line. Larger dots hold "
-        "more rows."
+        f"more rows; those of fewer than {_FEW} are left out."
     )
     if len(panels) > _MOST:
         caption += f" The first {_MOST} of {len(panels)} combinations."
@@ -50,7 +55,7 @@ def reliability(found: Sequence[Block], tables: Sequence[Mapping[str, Any]]) -> 
             axes = sheet.add_axes((x / WIDTH, y / height, side / WIDTH, side / height))
             axes.plot((left, 1), (left, 1), color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
             for role, points in curves.items():
-                _curve(axes, points, COLOURS[role])
+                _curve(axes, points, role)
             axes.set_xlim(left - 0.02 * (1 - left), 1.0)
             axes.set_ylim(bottom - 0.02 * (1 - bottom), 1.0)
             axes.grid(True)
@@ -64,11 +69,33 @@ def reliability(found: Sequence[Block], tables: Sequence[Mapping[str, Any]]) -> 
     return Plot(svg, "Reliability", caption, tuple(roles))
 
 
-def _curve(axes: Axes, points: Sequence[Mapping[str, Any]], colour: str) -> None:
+def _told(points: Points) -> Points:
+    return [p for p in points if p["n"] >= _FEW] or points
+
+
+_LOOKS = {
+    "weak_floor": ("s", (0, (1.5, 1.2))),
+    "supervisor": ("^", (0, (5, 1.5))),
+    "student": ("o", "-"),
+    "strong_ceiling": ("D", (0, (4, 2))),
+}
+"""Marker and dashes by role, for those who cannot tell the colours apart."""
+
+
+def _curve(axes: Axes, points: Sequence[Mapping[str, Any]], role: str) -> None:
+    colour, (marker, dashes) = COLOURS[role], _LOOKS[role]
     x, y = [p["confidence"] for p in points], [p["accuracy"] for p in points]
     total = sum(p["n"] for p in points) or 1
-    axes.plot(x, y, color=colour, linewidth=1.2)
-    sizes = [12 + 90 * p["n"] / total for p in points]
+    axes.plot(x, y, color=colour, linewidth=1.2, linestyle=dashes)
+    sizes = [16 + 80 * p["n"] / total for p in points]
     axes.scatter(
-        x, y, s=sizes, color=colour, edgecolors=PAPER, linewidths=0.6, zorder=3, clip_on=False
+        x,
+        y,
+        s=sizes,
+        marker=marker,
+        color=colour,
+        edgecolors=PAPER,
+        linewidths=0.6,
+        zorder=3,
+        clip_on=False,
     )

@@ -23,6 +23,24 @@ def signatures(results: Mapping[str, Any]) -> list[tuple[str, str, list[str]]]:
     return [(name, message, places) for (name, message), places in out.items()]
 
 
+def by_name(
+    found: list[tuple[str, str, list[str]]],
+) -> list[tuple[str, list[tuple[str, list[str]]]]]:
+    """The same by name, in words: one warning with all that it is about."""
+    out: dict[str, list[tuple[str, list[str]]]] = {}
+    for name, message, places in found:
+        title = _TITLES.get(name) or name.replace("_", " ").capitalize()
+        out.setdefault(title, []).append((message, places))
+    return list(out.items())
+
+
+_TITLES = {
+    "gap_too_small_for_pgr": "Gap too small for PGR",
+    "over_imitation": "Over-imitation",
+    "logconf_below_xent": "logconf below xent",
+}
+
+
 def unsaid(results: Mapping[str, Any]) -> list[str]:
     """Notes of all blocks and reasons for missing PGRs, for where no block is shown in full."""
     said = {message for _, message, _ in signatures(results)}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from w2s_toolkit.report.terminal import blank, line, table
 from w2s_toolkit.report.wording import Axes, Row, count, number
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+NOT_PROMOTED = "not promoted"
 
 FEW = 4
 """Above this many loops only shares are shown."""
@@ -23,6 +25,59 @@ def print_rounds(console: Console, results: Mapping[str, Any]) -> None:
             _loop(console, title, rows)
     elif loops:
         _shares(console, results)
+
+
+class Told(NamedTuple):
+    """One round of one cell: who supervised whom, accuracy of both on the anchor, what was decided and why."""
+
+    where: str
+    round: str
+    supervisor: str
+    student: str
+    accuracy: float | None
+    before: float | None
+    decided: str
+    reason: str
+
+
+class Rounds(NamedTuple):
+    """All rounds of a repeated phase; ``shares``: (round, promoted, students) by round."""
+
+    phase: str
+    shares: list[tuple[int, int, int]]
+    told: list[Told]
+    ends: list[tuple[str, str]]
+
+
+def rounds(results: Mapping[str, Any]) -> list[Rounds]:
+    """Rounds by phase; ``ends`` says where and why each loop of it ended."""
+    cells = results.get("cells") or []
+    axes = Axes([cell["axes"] for cell in cells])
+    out: dict[str, Rounds] = {}
+    for row in results.get("rounds") or []:
+        phase = out.setdefault(str(row["phase"]), Rounds(str(row["phase"]), [], [], []))
+        where = axes.label(cells[row["cell"]]["axes"])
+        if row["round"]:
+            scores = row.get("accuracy") or {}
+            told = Told(
+                where,
+                str(row["round"]),
+                str(row.get("supervisor") or ""),
+                str(row.get("student") or ""),
+                scores.get("student"),
+                scores.get("supervisor"),
+                _decided(row),
+                str(row.get("reason") or ""),
+            )
+            phase.told.append(told)
+        if row.get("stop"):
+            phase.ends.append((where, row["stop"]))
+    for phase in out.values():
+        for number_ in dict.fromkeys(told.round for told in phase.told):
+            own = [t for t in phase.told if t.round == number_]
+            yes = sum(t.decided != NOT_PROMOTED for t in own)
+            phase.shares.append((int(number_), yes, len(own)))
+    return list(out.values())
 
 
 def _loops(results: Mapping[str, Any]) -> dict[str, list[Row]]:
@@ -59,8 +114,8 @@ def _loop(console: Console, title: str, rows: Sequence[Row]) -> None:
 
 def _decided(row: Row) -> str:
     if not row["promoted"]:
-        return "not promoted"
-    return "promoted, failed the test" if row["reason"] else "promoted"
+        return NOT_PROMOTED
+    return "promoted, but failed" if row.get("reason") else "promoted"
 
 
 def _shares(console: Console, results: Mapping[str, Any]) -> None:

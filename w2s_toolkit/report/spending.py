@@ -8,6 +8,7 @@ from typing import Any
 
 from w2s_toolkit.report.artefacts import Artefacts
 from w2s_toolkit.report.facts import RunFiles
+from w2s_toolkit.report.wording import count
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Spent:
         rows: of its output or input, as it counts them.
         tokens: that its models read and wrote, local and hosted.
         usd: of its hosted calls, settled or still reserved; None where it made none.
+        unpriced: hosted calls whose price is not known; ``usd`` does not hold them.
         error: why it failed.
     """
 
@@ -34,6 +36,7 @@ class Spent:
     rows: int | None = None
     tokens: int | None = None
     usd: float | None = None
+    unpriced: int = 0
     error: str = ""
 
 
@@ -66,27 +69,29 @@ def spent_by_stage(files: RunFiles, artefacts: Artefacts) -> list[Spent]:
                 rows=_first(counters, ("rows", "labels", "training_rows")),
                 tokens=_tokens(counters, calls),
                 usd=calls[1] if calls else None,
+                unpriced=calls[2] if calls else 0,
                 error=str(end.get("error") or ""),
             )
         )
     return out
 
 
-def _hosted(usage: Mapping[str, Any]) -> dict[str, tuple[int, float]]:
-    """Tokens and dollars of hosted calls by stage, as this run's ledger has them."""
+def _hosted(usage: Mapping[str, Any]) -> dict[str, tuple[int, float, int]]:
+    """Tokens, dollars and calls without a price of hosted calls by stage, as this run's ledger has them."""
     run = _mapping(_mapping(usage.get("hosted")).get("this_run"))
-    out: dict[str, tuple[int, float]] = {}
+    out: dict[str, tuple[int, float, int]] = {}
     for row in run.get("stages") or []:
         row = _mapping(row)
         settled, standing = _mapping(row.get("settled")), _mapping(row.get("standing"))
-        tokens, usd = out.get(str(row.get("stage")), (0, 0.0))
+        tokens, usd, unpriced = out.get(str(row.get("stage")), (0, 0.0, 0))
         tokens += sum(int(settled.get(n) or 0) for n in ("prompt_tokens", "completion_tokens"))
         usd += float(settled.get("usd") or 0) + float(standing.get("usd") or 0)
-        out[str(row.get("stage"))] = (tokens, usd)
+        unpriced += int(settled.get("unpriced") or 0)
+        out[str(row.get("stage"))] = (tokens, usd, unpriced)
     return out
 
 
-def _tokens(counters: Mapping[str, Any], hosted: tuple[int, float] | None) -> int | None:
+def _tokens(counters: Mapping[str, Any], hosted: tuple[int, float, int] | None) -> int | None:
     """Hosted tokens are in the ledger, and may be among a stage's counters too."""
     local = [int(v) for k, v in counters.items() if k.endswith("_tokens") and _is_number(v)]
     found = ([sum(local)] if local else []) + ([hosted[0]] if hosted else [])
@@ -107,3 +112,13 @@ def _whole(stage: Any) -> bool:
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def price(stages: Iterable[Spent], digits: int = 2) -> str:
+    """What hosted calls cost: ``$0.25``, ``$0.25 and 3 calls of unknown price``; empty without calls."""
+    called = [s for s in stages if s.usd is not None]
+    usd, unpriced = sum(s.usd or 0 for s in called), sum(s.unpriced for s in called)
+    if not called or (unpriced and not usd):
+        return "cost unknown" if called else ""
+    more = f" and {count(unpriced, 'call')} of unknown price" if unpriced else ""
+    return f"${usd:.{digits}f}{more}"

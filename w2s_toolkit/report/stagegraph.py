@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from w2s_toolkit.report.spending import Spent
+from w2s_toolkit.report.spending import Spent, price
 from w2s_toolkit.report.wording import amount, count, duration, printable
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-WIDE, HIGH, ACROSS, BETWEEN = 176, 44, 30, 12
+WIDE, HIGH, ACROSS, BETWEEN = 164, 42, 26, 10
 """Pixels: size of a box, distance of layers, distance of boxes in a layer."""
 
 
@@ -26,8 +26,9 @@ class Box:
 
     @property
     def label(self) -> str:
-        """The name without its phase: what stands in the box."""
+        """The name without its phase, and without numbers of protocols: what stands in the box."""
         name = self.name.partition("/")[2] if self.name.count("/") > 1 else self.name
+        name = re.sub(r"^(oversight|refine)/\d+/", "", name)
         return name.replace("strong_ceiling", "ceiling")
 
     @property
@@ -35,13 +36,12 @@ class Box:
         """``×2 · 1 min 16 s · 129k tokens · $0.02``."""
         seconds = [s.seconds for s in self.stages if s.seconds is not None]
         tokens = [s.tokens for s in self.stages if s.tokens is not None]
-        usd = [s.usd for s in self.stages if s.usd is not None]
         several = len(self.stages) > 1
         parts = [
             f"×{len(self.stages)}" if several else "",
             duration(sum(seconds)) if seconds else "",
             f"{amount(sum(tokens))} tok" if sum(tokens) else "",
-            f"${sum(usd):.2f}" if usd else "",
+            price([s for s in self.stages if s.usd and not s.unpriced]),
         ]
         return " · ".join(filter(None, parts))
 
@@ -51,7 +51,7 @@ class Box:
         found = {s.status for s in self.stages}
         if "failed" in found:
             return "failed"
-        if "not run" in found:
+        if found & {"not run", "stopped"}:
             return "missing"
         return "ran" if "ran" in found else "cached"
 
@@ -185,7 +185,7 @@ def _box(box: Box, x: float, y: float) -> str:
     from markupsafe import escape
 
     label, facts = printable(box.label), box.facts
-    short = label if len(label) <= 26 else f"…{label[-25:]}"
+    short = label if len(label) <= 24 else f"…{label[-23:]}"
     title = escape(f"{printable(box.name)}: {count(len(box.stages), 'stage')}, {box.status}")
     return (
         f'<g class="box {box.status}"><title>{title}</title>'

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from w2s_toolkit.report.block import Block
-from w2s_toolkit.report.canvas import FOOT, WIDTH, Plot, cut, figure
+from w2s_toolkit.report.canvas import FOOT, WIDTH, Plot, cut, end_names, figure
 from w2s_toolkit.report.svg import COLOURS, GRID, INK, MUTED, drawing, inline_svg
 from w2s_toolkit.report.wording import Row, metric_name, number
 
@@ -47,10 +47,13 @@ def staircase(found: Sequence[Block]) -> Plot | None:
         axes.set_xticks(range(len(order)), [cut(name, 14) for name in order])
         axes.set_xlim(-0.3, len(order) - 0.7)
         ends = [_ceiling(axes, ceilings, order)] if ceilings else []
-        ends += [
-            _line(axes, step, order, _MARKERS[i % len(_MARKERS)]) for i, step in enumerate(steps)
-        ]
-        _name(axes, [end for end in ends if end is not None], len(order) - 1)
+        for i, step in enumerate(steps):
+            aside = 0.05 * (i - (len(steps) - 1) / 2)  # so that no interval hides another
+            ends.append(_line(axes, step, order, _MARKERS[i % len(_MARKERS)], aside))
+        last = len(order) - 1
+        named = [end for end in ends if end is not None and round(end[1]) == last]
+        end_names(axes, [(text, float(last), y, colour) for text, _, y, colour in named], 0.2)
+        axes.spines["left"].set_color(MUTED)
         said = "; ".join(
             f"{step.supervisor} to {name}: {number(row['value'])}"
             for step in steps
@@ -103,26 +106,26 @@ def _sorted(names: list[str], steps: dict[str, Steps]) -> list[str]:
 
 
 def _line(
-    axes: Axes, step: Steps, order: list[str], marker: str
-) -> tuple[str, float, float] | None:
+    axes: Axes, step: Steps, order: list[str], marker: str, aside: float
+) -> tuple[str, float, float, str] | None:
     rows = {step.supervisor: step.floor, **step.students}
     points = [
         (i, rows[n]) for i, n in enumerate(order) if n in rows and rows[n]["value"] is not None
     ]
-    xs, ys = [float(i) for i, _ in points], [float(row["value"]) for _, row in points]
+    xs, ys = [i + aside for i, _ in points], [float(row["value"]) for _, row in points]
     axes.plot(xs, ys, color=COLOURS["student"], linewidth=1.4, zorder=2)
-    for x, row in points:
-        own = order[int(x)] == step.supervisor
+    for x, (i, row) in zip(xs, points, strict=True):
+        own = order[i] == step.supervisor
         colour = COLOURS["weak_floor" if own else "student"]
         if row["low"] is not None and row["high"] is not None:
             axes.plot((x, x), (row["low"], row["high"]), color=INK, linewidth=1.0, zorder=3)
         axes.plot(x, row["value"], marker, color=colour, markersize=6, zorder=4)
-    return (f"from {step.supervisor}", xs[-1], ys[-1]) if xs else None
+    return (f"from {step.supervisor}", xs[-1], ys[-1], INK) if xs else None
 
 
 def _ceiling(
     axes: Axes, ceilings: dict[str, Row], order: list[str]
-) -> tuple[str, float, float] | None:
+) -> tuple[str, float, float, str] | None:
     points = [(float(i), float(ceilings[n]["value"])) for i, n in enumerate(order) if n in ceilings]
     axes.plot(
         [x for x, _ in points],
@@ -134,25 +137,4 @@ def _ceiling(
         markersize=4,
         zorder=2,
     )
-    return ("gold labels", *points[-1])
-
-
-def _name(axes: Axes, ends: list[tuple[str, float, float]], last: int) -> None:
-    """Names of the lines at the right, moved apart where they would overlap."""
-    low, high = axes.get_ylim()
-    apart = (high - low) * 0.075
-    height = -1e9
-    for text, x, y in sorted((e for e in ends if e[1] == last), key=lambda e: e[2]):
-        height = max(y, height + apart)
-        colour = COLOURS["strong_ceiling"] if text == "gold labels" else INK
-        axes.annotate(
-            cut(text, 16),
-            (x, y),
-            (last + 0.16, height),
-            va="center",
-            color=colour,
-            annotation_clip=False,
-            fontsize=9,
-        )
-    axes.set_ylim(low, high)
-    axes.spines["left"].set_color(MUTED)
+    return ("gold labels", *points[-1], COLOURS["strong_ceiling"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from w2s_toolkit.report.block import Block
+from w2s_toolkit.report.block import Block, ordered
 from w2s_toolkit.report.blocks import axes_of, blocks, titles
 from w2s_toolkit.report.remarks import remarks, signatures, unsaid
 from w2s_toolkit.report.rounds import print_rounds
@@ -16,6 +16,7 @@ from w2s_toolkit.report.wording import (
     Row,
     count,
     estimate,
+    measure,
     metric_name,
     number,
     printable,
@@ -66,9 +67,6 @@ def _comparison(console: Console, name: str, found: Sequence[Block]) -> None:
     axes, metric = axes_of(found), (found[0].columns or ["accuracy"])[0]
     taught = any(b.find("student", metric) for b in found)
     role = "student" if taught else "supervisor"
-    # Some splits only compare students with one another: they would be empty lines.
-    told = [b for b in found if b.find(role, metric) or b.find("student", "pgr")]
-    found = told or found
     values = [
         [
             _value(b.find(role, metric)),
@@ -121,11 +119,24 @@ def _block(console: Console, title: str, block: Block) -> None:
     table(console, f"{title} · {on}", columns, 2)
     for finding in block.findings:
         line(console, str(finding), style="bold" if finding.name == "PGR" else "", whole=True)
+    if block.measures:
+        _measures(console, block)
     if 1 < len(block.seeds) < FEW_SEEDS:
         _seeds(console, block)
     for note in block.notes:
         line(console, note, "note: ", style="dim")
     blank(console)
+
+
+def _measures(console: Console, block: Block) -> None:
+    """Metrics of evaluators without a main one: a line a metric, a column a role."""
+    roles = ordered({role for _, rows in block.measures for role in rows})
+    columns = [("", [metric_name(metric) for metric, _ in block.measures], False)]
+    for role in roles:
+        cells = [measure(rows.get(role)) for _, rows in block.measures]
+        columns.append((SHORT_ROLES.get(role, role), cells, True))
+    blank(console)
+    table(console, "", columns, 1)
 
 
 def _seeds(console: Console, block: Block) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from w2s_toolkit.plan.graph import short_axis, short_value
@@ -72,6 +72,12 @@ def estimate(row: Row | None, digits: int = 3, *, signed: bool = False) -> str:
     return " ".join(filter(None, (value, interval(row, digits, signed=signed))))
 
 
+def measure(row: Row | None) -> str:
+    """A value of any size and its interval: ``0.840 [0.800, 0.880]``, ``180.5``, ``1473``."""
+    size = 0.0 if row is None or row["value"] is None else abs(row["value"])
+    return estimate(row, 0 if size >= 1000 else 1 if size >= 10 else 3)
+
+
 def count(amount: int, noun: str) -> str:
     """``1 seed``, ``3 seeds``."""
     return f"{amount} {noun}" if amount == 1 else f"{amount} {noun}s"
@@ -132,6 +138,9 @@ class Axes:
         short = {key: short_value(value) for key, value in found.items()}
         if len(set(short.values())) == len(short):
             return short
+        apart = _told_apart(found, short)
+        if len(set(apart.values())) == len(apart):
+            return apart
         # Long names mostly differ at the end.
         tails = {k: v if len(v) <= 24 else f"…{v[-23:]}" for k, v in _texts(found).items()}
         return tails if len(set(tails.values())) == len(tails) else _texts(found)
@@ -147,6 +156,37 @@ class Axes:
     def label(self, group: Mapping[str, Any]) -> str:
         """``student.loss=logconf, student.epochs=2``."""
         return ", ".join(self.parts(group))
+
+
+def _told_apart(values: Mapping[str, Any], short: Mapping[str, str]) -> dict[str, str]:
+    """Short names; blocks that share one get the settings on which they differ."""
+    out = dict(short)
+    for name in set(short.values()):
+        alike = {key: dict(_flat(values[key])) for key, said in short.items() if said == name}
+        if len(alike) < 2 or not all(
+            isinstance(values[key], Mapping | list | tuple) for key in alike
+        ):
+            continue
+        paths = dict.fromkeys(path for flat in alike.values() for path in flat)
+        differ = [p for p in paths if len({flat.get(p) for flat in alike.values()}) > 1]
+        one = [p for p in differ if len({flat.get(p) for flat in alike.values()}) == len(alike)]
+        for key, flat in alike.items():
+            shown = [(p[-1], flat[p]) for p in (one[:1] or differ) if p in flat]
+            own = ", ".join(f"{setting}: {short_value(v)}" for setting, v in shown)
+            out[key] = f"{name} ({own})" if own else name
+    return out
+
+
+def _flat(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Settings by the way to them."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _flat(inner, (*path, str(key)))
+    elif isinstance(value, list | tuple):
+        for number_, inner in enumerate(value):
+            yield from _flat(inner, (*path, str(number_)))
+    else:
+        yield path or ("",), str(value)
 
 
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:

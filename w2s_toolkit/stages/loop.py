@@ -15,7 +15,7 @@ from w2s_toolkit.promotion import Test, Values, above_chance, mean_interval, not
 from w2s_toolkit.stages import rows
 
 if TYPE_CHECKING:
-    from w2s_toolkit.stages.handlers import Work
+    from w2s_toolkit.stages.work import Work
 
 DECISION, METRICS = "decision.json", "metrics.json"
 

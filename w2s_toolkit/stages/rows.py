@@ -119,9 +119,11 @@ def draw_part(
     sizes = [int(share * len(data) + 1e-9) // step * step for _, share in parts]
     if not all(sizes):
         raise DataError(
-            f"{data.name!r} has {len(data)} rows, too few to be cut into parts",
+            f"{data.name!r} has {len(data)} rows, too few to be cut into a part of "
+            f"{min(share for _, share in parts):.3g} of them with every class in it",
             where=f"task.splits.{data.name}",
-            next_step="ask for more rows, or for fewer rounds",
+            next_step="ask for more rows, or for fewer or more even parts (folds of rounds, "
+            "calibration_share)",
         )
     requests = [
         SplitRequest(

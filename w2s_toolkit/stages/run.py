@@ -25,9 +25,10 @@ from w2s_toolkit.errors import (
 )
 from w2s_toolkit.registry import Registry
 from w2s_toolkit.stages.context import StageContext
-from w2s_toolkit.stages.handlers import HANDLERS, Work
+from w2s_toolkit.stages.handlers import HANDLERS
 from w2s_toolkit.stages.members import NotYet
 from w2s_toolkit.stages.shared import SharedObjects
+from w2s_toolkit.stages.work import Work
 from w2s_toolkit.store import Store
 
 REPORT = "the log has the traceback; if the message does not help, report it to the authors of that plugin"

@@ -17,10 +17,11 @@ from w2s_toolkit.hookspecs import Component
 from w2s_toolkit.recipe.references import is_reference
 from w2s_toolkit.registry import Registry
 from w2s_toolkit.stages.context import StageContext
-from w2s_toolkit.stages.handlers import HANDLERS, LABELS, Work
+from w2s_toolkit.stages.handlers import HANDLERS
 from w2s_toolkit.stages.rows import DATA
 from w2s_toolkit.stages.run import run_job
 from w2s_toolkit.stages.shared import SharedObjects
+from w2s_toolkit.stages.work import LABELS, Work
 from w2s_toolkit.store import Store
 from w2s_toolkit.testing.breach import breach
 from w2s_toolkit.testing.identity import identity, job_models, model_use

@@ -13,7 +13,7 @@ import numpy as np
 from w2s_toolkit.config import ComponentConfig, EvaluatorConfig
 from w2s_toolkit.contracts import Evaluator, Observation, SeedAggregator, StageJob
 from w2s_toolkit.data import Dataset, LabelSet, Metric, Metrics
-from w2s_toolkit.stages.handlers import METRICS
+from w2s_toolkit.stages.work import METRICS
 from w2s_toolkit.testing.bench import Bench
 from w2s_toolkit.testing.breach import breach, does_not_apply, expected_to_work, works_or_explains
 from w2s_toolkit.testing.component import Values

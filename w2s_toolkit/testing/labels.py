@@ -8,7 +8,7 @@ from typing import Any
 
 from w2s_toolkit.data import LabelSet
 from w2s_toolkit.records import ModelRef
-from w2s_toolkit.stages.handlers import LABELS, REF
+from w2s_toolkit.stages.work import LABELS, REF
 from w2s_toolkit.testing.bench import Bench
 from w2s_toolkit.testing.breach import breach, does_not_apply
 from w2s_toolkit.testing.rows import RowContract, check_soft_labels

@@ -12,7 +12,7 @@ import numpy as np
 from w2s_toolkit.contracts import Refiner, StageJob
 from w2s_toolkit.data import Dataset, LabelSet
 from w2s_toolkit.stages.context import StageContext
-from w2s_toolkit.stages.handlers import LABELS
+from w2s_toolkit.stages.work import LABELS
 from w2s_toolkit.testing.bench import Bench
 from w2s_toolkit.testing.breach import breach, expected_to_work
 from w2s_toolkit.testing.component import Values

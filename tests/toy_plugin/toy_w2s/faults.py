@@ -25,11 +25,15 @@ def now_in(kind):
 def install():
     spec, file = os.environ.get("TOY_KILL"), os.environ.get("TOY_COUNT")
     if file:
-        sys.addaudithook(lambda event, args: _counts.update([_state["kind"]]))
+        sys.addaudithook(_count)
         atexit.register(_write, file)
     if spec:
         kind, event, pattern, number = spec.split("|")
         sys.addaudithook(_killer(kind, event, re.compile(pattern), int(number)))
+
+
+def _count(event, args):
+    _counts[_state["kind"]] += 1
 
 
 def _write(file):

@@ -8,14 +8,22 @@ import sys
 from pathlib import Path
 
 
+def new_interpreter(*arguments, env):
+    """Run ``w2s`` in an interpreter of its own."""
+    command = [sys.executable, "-m", "w2s_toolkit", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, env=env)
+
+
 class Check:
     """One recipe; each call of :meth:`killed` uses a store of its own below ``folder``.
 
-    ``options`` are added to every ``w2s run``.
+    ``options`` are added to every ``w2s run``. ``w2s`` starts a process with arguments and ``env``
+    and returns what it said, as :func:`subprocess.run` does.
     """
 
-    def __init__(self, folder, recipe, *options):
+    def __init__(self, folder, recipe, *options, w2s=None):
         self.folder, self.recipe, self.options = Path(folder), str(recipe), options
+        self.w2s = w2s or new_interpreter
         self.counts = {}
         counts = self.folder / "counts.json"
         done = self._run("undisturbed", TOY_COUNT=str(counts))
@@ -51,15 +59,9 @@ class Check:
     def _run(self, name, *options, **environment):
         home = self.folder / name
         home.mkdir(exist_ok=True)
-        command = [sys.executable, "-m", "w2s_toolkit", "run", self.recipe, *self.options]
-        command += [*options, "--store", str(home / "store"), "--runs", str(home / "runs")]
-        return subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            timeout=600,
-            env={**os.environ, **environment},
-        )
+        command = ["run", self.recipe, *self.options, *options]
+        command += ["--store", str(home / "store"), "--runs", str(home / "runs")]
+        return self.w2s(*command, env={**os.environ, **environment})
 
     def _results(self, name):
         """Of the latest run that has any."""

@@ -5,17 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from w2s_toolkit.signatures.compared import comparisons
+
 Row = Mapping[str, Any]
 
 
 def failure_signatures(results: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Named warnings about results, from the summary over seeds."""
+    """Named warnings about results, from the summary over seeds.
+
+    ``student_below_supervisor``, ``ceiling_below_floor``, ``student_above_ceiling``,
+    ``gap_too_small_for_pgr``, ``over_imitation``, ``drift_out_of_bounds``, ``imitation``, and those of
+    :mod:`w2s_toolkit.signatures.compared`. docs/report.md says what each means.
+    """
     found: list[dict[str, Any]] = []
     for group, phase in _phases(results["summary"]):
         rows = [r for r in results["summary"] if r["group"] == group and r["phase"] == phase]
         for name, message in _of_phase(rows):
             found.append({"name": name, "group": group, "phase": phase, "message": message})
-    return found + _imitations(results) + _of_rounds(results)
+    return found + comparisons(results) + _imitations(results) + _of_rounds(results)
 
 
 def _imitations(results: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -111,7 +118,7 @@ def _of_phase(rows: Sequence[Row]) -> list[tuple[str, str]]:
         message = f"the student ({student:.3f}) is above its ceiling ({ceiling:.3f}): the ceiling is under-trained, so PGR means little"
         found.append(("student_above_ceiling", message))
     pgr = _find(rows, "student", "pgr")
-    if pgr is not None and pgr["value"] is None:
+    if pgr is not None and pgr["value"] is None and None not in (floor, ceiling):
         found.append(("gap_too_small_for_pgr", str(pgr["reason"])))
     return found
 
