@@ -1,4 +1,4 @@
-"""Beam search for a batch of prompts: the most probable whole answers, not the most probable next tokens."""
+"""Beam search for a batch of prompts: probable answers as a whole, not the most probable token each time."""
 
 from __future__ import annotations
 
@@ -48,11 +48,14 @@ def search(
 ) -> None:
     """Fill in ``ids`` and ``finish`` of every row, as :func:`~w2s_hf.generation.write` does.
 
-    Of a row's best continuations, those among the first ``beams`` that end are answers, and the best others go on. A row is done when it has ``beams`` answers of which none is worse, by log-probability a token, than
-    its best beam is by now. This is ``generate(num_beams=...)`` of transformers with its usual settings.
+    Of a row's best continuations, those among the first ``beams`` that end are answers, and the best
+    others go on. A row is done when it has ``beams`` answers of which none is worse, by log-probability a
+    token, than its best beam is by now. This is ``generate(num_beams=...)`` of transformers with its usual
+    settings, for many rows at once.
 
     Args:
         beams: two or more.
+        ends: see ``write``, as the other arguments.
     """
     prompts = [row.prompt for row in rows]
     room = [(len(row.prompt) + row.most) * beams for row in rows]
