@@ -2,10 +2,10 @@
 
 The shipped recipe two_phase with seeds 0 to 4, and beside its phases the same teachers without oversight,
 without an ensemble and without both, and the rounds and the jump once more from where nobody helped, so that
-there is room to climb; then the recipes on long chains of students, as they are shipped. What they have in
-common runs once.
+there is room to climb. What they have in common runs once. With --questions it is the recipes on chains of
+students instead, which are figures of their own in the page.
 
-    python benchmarks/two_phase.py [--write docs/results/two_phase.md] [--work FOLDER]
+    python benchmarks/two_phase.py [--questions] [--write docs/results/two_phase.md] [--work FOLDER]
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from w2s_toolkit.loading import Run
 ROOT = Path(__file__).parents[1]
 SEEDS = [0, 1, 2, 3, 4]
 START, END = "<!-- figures: benchmarks/two_phase.py -->", "<!-- end of figures -->"
+QUESTIONS_START = "<!-- figures: benchmarks/two_phase.py --questions -->"
 
 HELP = {
     "neither": "neither",
@@ -53,19 +54,24 @@ def main() -> None:
     """Take all figures; print them, or put them into a page between its two marks."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", type=Path, help="page whose figures are replaced")
+    parser.add_argument(
+        "--questions", action="store_true", help="the recipes on chains of students"
+    )
     parser.add_argument("--work", type=Path, help="folder of store and runs; a new one by default")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as fresh:
         work = options.work or Path(fresh)
-        run = ran(_recipe(work), work)
-        parts = [_first_phase(run)]
-        parts += [_rounds(run, name, *phases) for name, phases in CHAINS.items()]
-        parts += [table(question, work) for question in QUESTIONS]
+        if options.questions:
+            parts = [table(question, work) for question in QUESTIONS]
+        else:
+            run = ran(_recipe(work), work)
+            parts = [_first_phase(run)]
+            parts += [_rounds(run, name, *phases) for name, phases in CHAINS.items()]
     parts.append(f"Taken on {describe().replace(chr(10), '; ')}.")
     text = "\n\n".join(parts)
     print(text)
     if options.write:
-        write_between(options.write, START, END, text)
+        write_between(options.write, QUESTIONS_START if options.questions else START, END, text)
 
 
 def _recipe(work: Path) -> Path:

@@ -29,8 +29,11 @@ os.environ["PYTHONPATH"] = os.pathsep.join([str(TOY), os.environ.get("PYTHONPATH
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first, so that side by side none of them is still running when all others are done."""
     seconds: Counter[Path] = Counter()
+    counted = set()  # a mark of a class or of a parametrized test is one for all that it marks
     for item in items:
-        if mark := item.get_closest_marker("slow"):
+        mark = item.get_closest_marker("slow")
+        if mark and id(mark) not in counted:
+            counted.add(id(mark))
             seconds[item.path] += mark.kwargs.get("seconds", 6)
     items.sort(key=lambda item: -seconds[item.path])
 

@@ -12,7 +12,7 @@ from forked import Forks
 
 from w2s_toolkit import load_run
 
-pytestmark = [pytest.mark.slow(seconds=20), pytest.mark.models]
+pytestmark = [pytest.mark.slow(seconds=40), pytest.mark.models]
 
 
 @pytest.fixture

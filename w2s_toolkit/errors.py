@@ -99,10 +99,10 @@ class StageError(W2SError):
 
 
 class BudgetError(W2SError):
-    """The recipe's budget is reached. A stage raises it once what it has so far is kept.
+    """The recipe's budget, or what an account may spend, is reached. A stage raises it once what it has so far is kept.
 
     The run goes on with stages that do not depend on it, and ends as ``partial``; run again with a
-    higher budget, the stage goes on where it stopped.
+    higher one, the stage goes on where it stopped.
     """
 
     exit_code = 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,8 +12,6 @@ from tenacity import (
     AsyncRetrying,
     RetryCallState,
     retry_if_exception,
-    stop_after_attempt,
-    stop_before_delay,
     wait_random_exponential,
 )
 
@@ -22,6 +21,7 @@ from w2s_openai.failures import CallError, failed
 from w2s_openai.replies import MalformedError, Reply, read_reply
 from w2s_toolkit.calls import Call, Calls, Price
 from w2s_toolkit.contracts import ChatUsage
+from w2s_toolkit.errors import W2SError
 
 PATH = "/chat/completions"
 
@@ -44,6 +44,42 @@ class Asked:
     hit: bool = False
 
 
+class _Patience:
+    """How long one request is tried: what was refused for coming too fast is no lost attempt."""
+
+    def __init__(self, config: OpenAIModelConfig) -> None:
+        self._config = config
+        self._until: float | None = None
+        self._last: CallError | None = None
+        self.sent = self.lost = 0
+
+    def check(self) -> None:
+        """Whether there is time for another attempt, after what it waited for its turn.
+
+        Raises:
+            CallError: that of the last attempt.
+        """
+        if self._last is not None and self._until is not None and time.monotonic() >= self._until:
+            raise self._last
+
+    def begin(self) -> float:
+        """An attempt is sent now; the seconds that it may take."""
+        self.sent += 1
+        now = time.monotonic()
+        if self._until is None:  # what it waited for its turn does not count
+            self._until = now + self._config.max_elapsed_s
+        return max(0.001, min(self._config.timeout_s, self._until - now))
+
+    def used_up(self, state: RetryCallState) -> bool:
+        """Whether to give up instead of waiting."""
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, CallError) and error.sent:
+            self._last = error
+            self.lost += not error.throttled
+        late = self._until is not None and time.monotonic() + state.upcoming_sleep >= self._until
+        return late or self.lost >= self._config.max_attempts
+
+
 class Asker:
     """Asks one model of one endpoint, for one stage."""
 
@@ -55,7 +91,7 @@ class Asker:
         self._place = calls.place(config.called())
         self._under_way: dict[str, asyncio.Future[Asked]] = {}
         self._freed = asyncio.Event()
-        self._tokens_per_byte = 1 / 3
+        self._tokens_per_byte, self._hidden_tokens = 1 / 3, 0
 
     async def ask(self, call: Call, most: int, keep: Keep) -> Asked:
         """An answer; never raises but for cancellation and a store that cannot be written.
@@ -78,6 +114,10 @@ class Asker:
                 kept = self._calls.cache.put(call.key, asked.reply.to_json())
                 asked = Asked(Reply.from_json(kept), None, asked.attempts)
             future.set_result(asked)
+        except Exception as error:  # a store that cannot be written: the others are told so too
+            future.set_exception(error)
+            future.exception()  # it may be that nobody else asks
+            raise
         except BaseException:
             future.cancel()
             raise
@@ -94,38 +134,39 @@ class Asker:
         return found if found is not None and keep(found) else None
 
     async def _ask(self, call: Call, most: int) -> Asked:
-        attempts = 0
+        patience = _Patience(self._config)
         retrying = AsyncRetrying(
             retry=retry_if_exception(lambda e: isinstance(e, CallError) and e.retry),
             wait=self._wait,
-            stop=stop_after_attempt(self._config.max_attempts)
-            | stop_before_delay(self._config.max_elapsed_s),
+            stop=patience.used_up,
             sleep=asyncio.sleep,
             reraise=True,
         )
         try:
             async for attempt in retrying:
                 with attempt:
-                    attempts = attempt.retry_state.attempt_number
-                    reply = await self._attempt(call, most)
+                    reply = await self._attempt(call, most, patience)
                     self._endpoint.breaker.succeeded()
-                    return Asked(reply, None, attempts)
+                    return Asked(reply, None, patience.sent)
         except CallError as failure:
             self._endpoint.breaker.gave_up(failure)
-            failure.reason = self._calls.scrub(failure.reason)
-            return Asked(None, failure, attempts)
+            return Asked(None, failure, patience.sent)
         raise AssertionError("an attempt ends in a reply or in an error")
 
     def _wait(self, state: RetryCallState) -> float:
-        """What the server asks for if that is not too long, else ever longer random times."""
+        """What the server asks for if that is not too long, else ever longer random times.
+
+        A little more than it asks for, and not all the same, or those that were refused together would come
+        back together.
+        """
         error = state.outcome.exception() if state.outcome else None
         after = error.after if isinstance(error, CallError) else None
-        if after is not None and after <= self._config.max_wait_s:
-            return after
+        if after and after <= self._config.max_wait_s:
+            return after + random.uniform(0, min(1.0, after / 4))
         grown = wait_random_exponential(multiplier=0.5, max=self._config.max_wait_s)
         return grown(state)
 
-    async def _attempt(self, call: Call, most: int) -> Reply:
+    async def _attempt(self, call: Call, most: int, patience: _Patience) -> Reply:
         """Send it once, with the ledger told before and after.
 
         Raises:
@@ -134,22 +175,25 @@ class Asker:
         endpoint = self._endpoint
         async with endpoint.slot():
             endpoint.breaker.check()
+            patience.check()
             reservation = await self._reserve(call, most)
-            sent_at = time.monotonic()
+            sent_at, under_way = time.monotonic(), endpoint.under_way
+            within = patience.begin()
             settled = False
             try:
-                reply = read_reply(await endpoint.post(PATH, call.body))
+                reply = read_reply(await endpoint.post(PATH, call.body, within))
                 endpoint.concurrency.succeeded()
                 settled = self._settle(reservation, call, reply.usage)
                 return reply
-            except MalformedError as error:
-                settled = self._settle(reservation, call, error.usage)
-                raise failed(error, endpoint.timeout) from None
+            except W2SError:  # the ledger cannot be written: nothing more may be asked
+                raise
             except Exception as error:
-                failure = failed(error, endpoint.timeout)
+                usage = error.usage if isinstance(error, MalformedError) else None
+                settled = self._settle(reservation, call, usage)
+                failure = failed(error, within, self._calls.scrub)
                 if failure.throttled:
-                    endpoint.concurrency.throttled(sent_at)
-                if not failure.maybe_paid:
+                    endpoint.concurrency.throttled(sent_at, under_way)
+                if not settled and not failure.maybe_paid:
                     self._calls.ledger.release(reservation)
                     settled = True
                 raise failure from None
@@ -185,13 +229,16 @@ class Asker:
     def _estimate(self, call: Call) -> int:
         """Tokens that it reads, rather too many; learns from what servers tell."""
         size = len(call.text.encode("utf-8", "replace"))
-        return round(self._tokens_per_byte * size) + PER_MESSAGE * call.text.count('"role"')
+        messages = call.text.count('"role"')
+        return round(self._tokens_per_byte * size) + PER_MESSAGE * messages + self._hidden_tokens
 
     def _settle(self, reservation: str, call: Call, usage: ChatUsage | None) -> bool:
         if usage is None:
             return False
         size = len(call.text.encode("utf-8", "replace"))
-        self._tokens_per_byte = max(self._tokens_per_byte, usage.prompt_tokens / size)
+        # No token is shorter than a byte: what is beyond is put before every prompt by the server.
+        self._tokens_per_byte = max(self._tokens_per_byte, min(1.0, usage.prompt_tokens / size))
+        self._hidden_tokens = max(self._hidden_tokens, usage.prompt_tokens - size)
         usd = self._price.usd(usage.prompt_tokens, usage.completion_tokens) if self._price else None
         self._calls.ledger.settle(
             reservation,

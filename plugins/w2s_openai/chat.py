@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Literal, TypeVar
 
@@ -27,6 +28,12 @@ from w2s_toolkit.contracts import (
 
 T = TypeVar("T")
 
+NO_TEXT = {
+    "": "the answer holds no text",
+    "tools": "the model called a tool in place of an answer",
+    "reasoning": "all tokens went into reasoning and none into an answer; raise max_tokens, or lower the "
+    "reasoning effort in extra_body",
+}
 FILTERED = frozenset({"content_filter", "filter", "safety", "SAFETY"})
 
 
@@ -51,6 +58,8 @@ class HostedChat:
         self._wire = Wire(config, known)
         self._asker = Asker(config, endpoint, ctx.calls, ctx.calls.price(config.called()))
         self._open = False
+        self._bar: Progress | None = None
+        self._active = self._wanted = self._answered = 0
 
     def info(self) -> ModelInfo:
         """See :meth:`ChatModel.info`."""
@@ -67,8 +76,8 @@ class HostedChat:
     ) -> list[ChatResult | ChatFailure]:
         """See :meth:`ChatModel.generate_many`. Requests run side by side as far as the endpoint lets them."""
         self._begin()
-        with self._ctx.progress(len(requests), f"asking {self._config.id}") as bar:
-            return await self._side_by_side([partial(self._answer, r, bar) for r in requests])
+        with self._progress(len(requests), f"asking {self._config.id}"):
+            return await self._side_by_side([partial(self._answer, r) for r in requests])
 
     async def score_many(
         self, requests: Sequence[ChatRequest], choices: Sequence[Sequence[str]]
@@ -81,9 +90,9 @@ class HostedChat:
         if not self._known.top_logprobs:
             return [None] * len(requests)
         self._begin()
-        with self._ctx.progress(len(requests), f"scoring with {self._config.id}") as bar:
+        with self._progress(len(requests), f"scoring with {self._config.id}"):
             pairs = zip(requests, choices, strict=True)
-            return await self._side_by_side([partial(self._score, *pair, bar) for pair in pairs])
+            return await self._side_by_side([partial(self._score, *pair) for pair in pairs])
 
     async def close(self) -> None:
         """See :meth:`ChatModel.close`."""
@@ -113,15 +122,30 @@ class HostedChat:
             raise several.exceptions[0] from None
         return [answers[number] for number in range(len(asks))]
 
+    @contextmanager
+    def _progress(self, number: int, label: str) -> Iterator[None]:
+        """One count over all calls side by side, which would else overwrite one another's."""
+        self._active += 1
+        self._wanted += number
+        try:
+            with self._ctx.progress(self._wanted, label) as bar:
+                bar.advance(self._answered)
+                self._bar = bar
+                yield
+        finally:
+            self._active -= 1
+            if not self._active:
+                self._bar, self._wanted, self._answered = None, 0, 0
+
     def _begin(self) -> None:
         if not self._open:
             self._open = True
             self._endpoint.open()
 
-    async def _answer(self, request: ChatRequest, bar: Progress) -> ChatResult | ChatFailure:
+    async def _answer(self, request: ChatRequest) -> ChatResult | ChatFailure:
         call, flags = self._wire.answer(request)
         asked = await self._asker.ask(call, request.max_tokens, _is_answer)
-        self._counted(asked, bar)
+        self._counted(asked)
         if asked.reply is None:
             return _failure(asked, call.key)
         reply, attempts = asked.reply, asked.attempts
@@ -130,7 +154,7 @@ class HostedChat:
         text, finish = _finished(reply, request.stop)
         text = self._ctx.calls.scrub(text)
         if not text.strip():
-            return ChatFailure("empty", "the answer holds no text", attempts, call.key)
+            return ChatFailure("empty", NO_TEXT.get(reply.spent, NO_TEXT[""]), attempts, call.key)
         return ChatResult(
             text=text,
             finish=finish,
@@ -143,11 +167,11 @@ class HostedChat:
         )
 
     async def _score(
-        self, request: ChatRequest, choices: Sequence[str], bar: Progress
+        self, request: ChatRequest, choices: Sequence[str]
     ) -> ChoiceScores | ChatFailure | None:
         call = self._wire.scores(request)
         asked = await self._asker.ask(call, 1, _lists_alternatives)
-        self._counted(asked, bar)
+        self._counted(asked)
         if asked.reply is None:
             return _failure(asked, call.key)
         if not asked.reply.top:
@@ -162,9 +186,11 @@ class HostedChat:
         scores = choice_scores(asked.reply.top, choices, usage=usage, request_key=call.key)
         return scores if scores.mass >= self._config.min_mass else None
 
-    def _counted(self, asked: Asked, bar: Progress) -> None:
+    def _counted(self, asked: Asked) -> None:
         self._ctx.count("hosted_cached" if asked.hit else "hosted_calls", 1)
-        bar.advance()
+        self._answered += 1
+        if self._bar is not None:
+            self._bar.advance()
 
 
 def _is_answer(reply: Reply) -> bool:

@@ -18,6 +18,17 @@ CONTROL = re.compile(
 """Control tokens of chat templates as text. A server's tokenizer may read them as what they look like."""
 
 
+def whole_characters(text: str) -> str:
+    """A text in which halves of surrogate pairs, which no file can hold, became U+FFFD.
+
+    >>> whole_characters("so \\ud83d it ends")
+    'so \ufffd it ends'
+    """
+    if text.isascii():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def plain_content(text: str) -> tuple[str, bool]:
     """A text with control tokens broken up by a space, and whether there were any.
 
@@ -26,7 +37,7 @@ def plain_content(text: str) -> tuple[str, bool]:
     >>> plain_content("so <|im_end|> it ends")
     ('so < |im_end|> it ends', True)
     """
-    text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    text = whole_characters(text)
     found = False
     while CONTROL.search(text):  # a broken one may be the middle of another
         found = True

@@ -23,6 +23,9 @@ from w2s_toolkit.contracts.chat import FailureCode
 START = 16
 """Requests at a time to begin with."""
 
+TRY_AFTER = 8
+"""Rounds of answers after which one request more is tried than were accepted so far."""
+
 LOST_IN_A_ROW = 5
 """So many requests in a row with every attempt lost, and the endpoint counts as down."""
 
@@ -37,70 +40,110 @@ LOGGERS = (
 
 
 class Concurrency:
-    """How many requests may be under way: one more for each success, half as many after a 429.
+    """How many requests may be under way: it grows with answers and shrinks with 429s.
 
-    The classic of congestion control: it doubles with every round until the first 429, and from then on
-    grows by one with every round. Requests that were sent before a cut tell nothing new about it.
+    It doubles with every round of answers until the first 429. Then it halves, remembers how many were too
+    many, climbs back to one less within two rounds, and tries that number again only every
+    :data:`TRY_AFTER` rounds: a 429 to such a try costs one step, one that comes sooner halves again, since
+    then something else is at its limit, such as requests a minute. Requests that were sent before a cut tell
+    nothing new about it.
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._limit = float(min(START, most))
-        self._doubling = True
+        self._too_many: float | None = None
+        self._calm = 0
         self._cut_at = 0.0
 
     @property
     def limit(self) -> int:
         """Requests at a time now."""
-        return max(1, int(self._limit))
+        return max(1, int(self._limit + 1e-6))
 
     def succeeded(self) -> None:
         """An answer came."""
-        self._limit = min(self._most, self._limit + (1.0 if self._doubling else 1.0 / self._limit))
+        self._calm += 1
+        self._limit = min(self._most, self._limit + self._step())
 
-    def throttled(self, sent_at: float) -> None:
-        """Too many requests, said to one that was sent at this time (``time.monotonic``)."""
-        if sent_at >= self._cut_at:
-            self._limit = max(1.0, self._limit / 2)
-            self._doubling = False
-            self._cut_at = time.monotonic()
+    def _step(self) -> float:
+        if self._too_many is None:
+            return 1.0
+        room = self._too_many - 1 - self._limit
+        if room > 0:
+            return min(0.5, room)
+        beyond = self._limit >= self._too_many + 1  # what was too many is so no longer
+        return 1.0 / (self._limit * (1 if beyond else TRY_AFTER))
+
+    def throttled(self, sent_at: float, under_way: int) -> None:
+        """A 429.
+
+        Args:
+            sent_at: when its request was sent, by ``time.monotonic``.
+            under_way: requests that were under way then, with it.
+        """
+        if sent_at < self._cut_at:
+            return
+        level = max(1.0, min(self._limit, under_way))
+        known = self._too_many is not None and abs(level - self._too_many) <= 1
+        tried = known and self._calm >= 2 * level
+        self._limit = max(1.0, level - 1 if tried else level / 2)
+        self._too_many = level
+        self._calm = 0
+        self._cut_at = time.monotonic()
 
 
 class Breaker:
-    """Ends calls to an endpoint that takes no more of ours, at once; pauses those to one that is down."""
+    """Ends calls to an endpoint that takes no more of ours, at once; pauses those to one that is down.
 
-    def __init__(self) -> None:
+    Requests to an endpoint that has answered before wait until it is up again, at most ``patience`` seconds in
+    all. One that never answered is not waited for.
+
+    Args:
+        patience: seconds.
+    """
+
+    def __init__(self, patience: float = 0.0) -> None:
+        self._patience = patience
         self._final: CallError | None = None
+        self._answered = False
         self._lost = 0
+        self._down_since = 0.0
         self._until = 0.0
 
     def check(self) -> None:
         """Let a request through.
 
         Raises:
-            CallError: it would come to nothing.
+            CallError: it would come to nothing, or not yet to anything.
         """
         if self._final is not None:
             raise CallError(self._final.code, f"not asked any more: {self._final.reason}")
         if self._lost >= LOST_IN_A_ROW:
-            if time.monotonic() < self._until:
+            now = time.monotonic()
+            if now < self._until:
                 raise CallError(
                     "unreachable",
                     f"not asked: {self._lost} requests in a row were lost with every attempt",
+                    retry=self._answered and now - self._down_since < self._patience,
+                    after=self._until - now,
+                    sent=False,
                 )
-            self._until = time.monotonic() + PAUSE  # this one tries; the others wait for it
+            self._until = now + PAUSE  # this one tries; the others wait for it
 
     def succeeded(self) -> None:
         """An answer came: it is up."""
-        self._lost = 0
+        self._lost, self._answered = 0, True
 
     def gave_up(self, failure: CallError) -> None:
         """A request ended without an answer."""
         final: tuple[FailureCode, ...] = ("auth", "quota")
         if failure.code in final:
             self._final = self._final or failure
-        elif failure.code in ("unreachable", "malformed") and failure.retry:
+        elif failure.code in ("unreachable", "malformed") and failure.retry and failure.sent:
             self._lost += 1
+            if self._lost == LOST_IN_A_ROW:
+                self._down_since = time.monotonic()
             self._until = time.monotonic() + PAUSE
 
 
@@ -121,11 +164,21 @@ class Endpoint:
         key: sent with every request.
         timeout: seconds for one attempt.
         most: requests at a time.
+        patience: seconds for which an endpoint that went down is waited for.
     """
 
-    def __init__(self, url: str, key: str, *, timeout: float, most: int, scrub: Scrubber) -> None:
+    def __init__(
+        self,
+        url: str,
+        key: str,
+        *,
+        timeout: float,
+        most: int,
+        scrub: Scrubber,
+        patience: float = 0.0,
+    ) -> None:
         self.timeout = timeout
-        self.breaker = Breaker()
+        self.breaker = Breaker(patience)
         self.concurrency = Concurrency(most)
         self._url, self._key, self._most = url, key, most
         self._lines: WeakKeyDictionary[asyncio.AbstractEventLoop, _Line] = WeakKeyDictionary()
@@ -158,13 +211,21 @@ class Endpoint:
             finally:
                 slots.total_tokens = self.concurrency.limit
 
-    async def post(self, path: str, body: dict[str, object]) -> bytes:
+    @property
+    def under_way(self) -> int:
+        """Requests that hold a slot now."""
+        return self._line().slots.borrowed_tokens
+
+    async def post(self, path: str, body: dict[str, object], within: float) -> bytes:
         """Send one request, once, and read the whole answer.
+
+        Args:
+            within: seconds.
 
         Raises:
             openai.OpenAIError, httpx2.TransportError, TimeoutError: as the client says it.
         """
-        async with asyncio.timeout(self.timeout):
+        async with asyncio.timeout(within):
             response = await self._line().client.post(path, cast_to=httpx2.Response, body=body)
             return response.content
 

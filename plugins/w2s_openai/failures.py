@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import email.utils
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import httpx2
@@ -37,6 +37,7 @@ class CallError(Exception):
         maybe_paid: whether it was paid for cannot be told.
         after: seconds that the server asks to wait.
         status: of HTTP; None where there was no answer.
+        sent: whether there was a request at all.
         named: the setting that the server complains about, as far as it says.
     """
 
@@ -51,20 +52,33 @@ class CallError(Exception):
         after: float | None = None,
         status: int | None = None,
         named: str = "",
+        sent: bool = True,
     ) -> None:
         super().__init__(reason)
         self.code: FailureCode = code
         self.reason = reason
         self.retry, self.throttled, self.maybe_paid = retry, throttled, maybe_paid
         self.after, self.status, self.named = after, status, named
+        self.sent = sent
 
 
-def failed(error: Exception, timeout: float) -> CallError:
+def failed(
+    error: Exception, timeout: float, scrub: Callable[[str], str] = lambda text: text
+) -> CallError:
     """An error of the client, classified.
 
     Args:
         timeout: seconds that the attempt was given, for the message.
+        scrub: takes secrets out of what the server says, before that is cut to a line.
     """
+    found = _classified(error, timeout, scrub)
+    found.reason = _line(scrub(found.reason))
+    return found
+
+
+def _classified(error: Exception, timeout: float, scrub: Callable[[str], str]) -> CallError:
+    if isinstance(error, MalformedError) and error.error is not None:
+        return _error_with_200(error.error)
     if isinstance(error, MalformedError):
         what = f"answered with status 200, but {error}"
         return CallError("malformed", what, retry=True, maybe_paid=True, status=200)
@@ -76,10 +90,10 @@ def failed(error: Exception, timeout: float) -> CallError:
         return _refused(error)
     if isinstance(error, openai.APIConnectionError | httpx2.TransportError):
         cause = error.__cause__ or error
-        what = f"the connection failed: {type(cause).__name__}: {_line(str(cause))}"
+        what = f"the connection failed: {type(cause).__name__}: {cause}"
         unsent = isinstance(cause, httpx2.ConnectError | httpx2.UnsupportedProtocol)
         return CallError("unreachable", what, retry=True, maybe_paid=not unsent)
-    what = f"{type(error).__name__}: {_line(str(error))}"
+    what = f"{type(error).__name__}: {error}"
     return CallError("malformed", what, retry=True, maybe_paid=True)
 
 
@@ -87,19 +101,35 @@ def _refused(error: openai.APIStatusError) -> CallError:
     """An error status: which may be tried again, and which ends all calls to the endpoint."""
     status, details = error.status_code, _details(error.body)
     words = {str(details.get(name) or "") for name in ("code", "type")}
-    what = f"status {status}: {_line(_message(details, error))}"
-    named = str(details.get("param") or "")
+    what = f"status {status}: {_message(details, error)}"
+    return _by_status(status, words, what, error.response.headers, str(details.get("param") or ""))
+
+
+def _error_with_200(details: Mapping[str, Any]) -> CallError:
+    """An error that a gateway wraps into a 200, with the status it got in ``code``."""
+    code = details.get("code")
+    status = code if isinstance(code, int) and 400 <= code <= 599 else 500
+    words = {str(details.get(name) or "") for name in ("code", "type")}
+    what = f"answered with status 200, but with an error: {details.get('message') or code}"
+    found = _by_status(status, words, what, {}, "")
+    found.maybe_paid = found.maybe_paid or (found.retry and not found.throttled)
+    return found
+
+
+def _by_status(
+    status: int, words: set[str], what: str, headers: Mapping[str, str], named: str
+) -> CallError:
     if status == 402 or (status in (403, 429) and words & EXHAUSTED):
         return CallError("quota", what, status=status)
     if status in (401, 403):
         return CallError("auth", what, status=status)
     if status == 429:
-        after = retry_after(error.response.headers)
+        after = retry_after(headers)
         return CallError(
             "unreachable", what, retry=True, throttled=True, after=after, status=status
         )
     if status in (408, 409) or status >= 500:
-        after, maybe = retry_after(error.response.headers), status in MAYBE_PAID
+        after, maybe = retry_after(headers), status in MAYBE_PAID
         return CallError(
             "unreachable",
             what,
@@ -133,7 +163,10 @@ def _line(text: str) -> str:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a server asks to wait; None where it does not, or where it cannot be read."""
+    """Seconds that a server asks to wait; None where it does not, or where it cannot be read.
+
+    A date is taken by the server's own clock where the answer tells it.
+    """
     try:
         if "retry-after-ms" in headers:
             return _sane(float(headers["retry-after-ms"]) / 1000)
@@ -142,11 +175,19 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     except ValueError:
         pass
     try:
-        then = email.utils.parsedate_to_datetime(headers.get("retry-after", ""))
-        then = then if then.tzinfo else then.replace(tzinfo=dt.UTC)
-        return _sane((then - dt.datetime.now(dt.UTC)).total_seconds())
+        then = _date(headers.get("retry-after", ""))
     except (ValueError, TypeError, OverflowError):
         return None
+    try:
+        now = _date(headers.get("date", ""))
+    except (ValueError, TypeError, OverflowError):
+        now = dt.datetime.now(dt.UTC)
+    return _sane((then - now).total_seconds())
+
+
+def _date(text: str) -> dt.datetime:
+    found = email.utils.parsedate_to_datetime(text)
+    return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
 
 
 def _sane(seconds: float) -> float | None:

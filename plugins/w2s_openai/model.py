@@ -42,7 +42,8 @@ class OpenAIModel:
             known = probe(config)
         known = _as_offered(config, known)
         scrub = Scrubber([key])
-        facts = [config.endpoint(), hash_of(key), config.timeout_s, config.max_concurrency]
+        limits = [config.timeout_s, config.max_concurrency, config.max_elapsed_s]
+        facts = [config.endpoint(), hash_of(key), *limits]
         endpoint = ctx.shared(
             f"openai-endpoint:{hash_of(facts)}",
             lambda: Endpoint(
@@ -51,6 +52,7 @@ class OpenAIModel:
                 timeout=config.timeout_s,
                 most=config.max_concurrency,
                 scrub=scrub,
+                patience=config.max_elapsed_s,
             ),
         )
         return HostedChat(config, known, endpoint, self.fingerprint, ctx)

@@ -7,9 +7,10 @@ which a kill left only a part is made again as a whole. A hosted model is asked 
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -33,7 +34,7 @@ IN_FLIGHT = 4
 
 ENDING = {
     "auth": "check the key and the permissions of its account",
-    "quota": "raise the quota of the account",
+    "quota": "top up the account, or name another model, and run the recipe again",
     "stopped": "run the recipe again",
     "budget": "raise the budget and run the recipe again",
 }
@@ -61,6 +62,25 @@ class Asking:
     def __init__(self, chats: Mapping[str, ChatModel], journal: Journal, ctx: Context) -> None:
         self._chats, self._journal, self._ctx = chats, journal, ctx
         self.dropped: dict[str, str] = {}
+        self._ended: Exception | None = None
+
+    async def side_by_side(self, chunks: Iterable[Coroutine[Any, Any, None]]) -> None:
+        """Chunks at the same time. Once one has failed, the others ask nothing more, and their answers
+        under way, which are paid for, are waited for and kept.
+
+        Raises:
+            Exception: that of the first chunk that failed.
+        """
+
+        async def one(chunk: Coroutine[Any, Any, None]) -> None:
+            try:
+                await chunk
+            except Exception as error:
+                self._ended = self._ended or error
+
+        await asyncio.gather(*(one(chunk) for chunk in chunks))
+        if self._ended is not None:
+            raise self._ended
 
     def local(self, model: str) -> bool:
         """Whether a model runs on this machine."""
@@ -99,6 +119,8 @@ class Asking:
     ) -> list[dict[str, Any] | None]:
         if not asked:
             return []
+        if self._ended is not None:
+            raise self._ended
         prints = {one.key: fingerprint(one.request) for one in asked}
         found = {one.key: self._known(one.key, prints[one.key]) for one in asked}
         missing = [one for one in asked if found[one.key] is None]
@@ -137,6 +159,12 @@ class Asking:
     def _no_more(self, model: str, failure: ChatFailure) -> W2SError:
         if failure.code == "budget":
             return budget_is_spent(self._ctx.stage, failure)
+        if failure.code == "quota":
+            return BudgetError(
+                f"the account of {self._chats[model].info().name} is used up: {failure.reason}",
+                where=self._ctx.stage,
+                next_step=f"{ENDING[failure.code]}; what was answered is kept",
+            )
         return ModelError(
             f"model {self._chats[model].info().name!r} answers no more: {failure.reason}",
             where=self._ctx.stage,

@@ -17,7 +17,7 @@ from w2s_oversight.config import JudgeConfig
 from w2s_oversight.journal import Journal
 from w2s_oversight.ladder import Ladder, Settings, hearings
 from w2s_oversight.prompt_files import Prompts
-from w2s_oversight.talk import first_of, report
+from w2s_oversight.talk import report
 from w2s_toolkit.contracts import Context
 from w2s_toolkit.data import Dataset, LabelSet, ModelRef
 from w2s_toolkit.errors import DataError
@@ -111,7 +111,8 @@ class Judge:
         try:
             with Journal(ctx.scratch) as journal, ctx.progress(len(data), self.name) as bar:
                 prompts = Prompts(config.prompts, config.prompt_set)
-                ladder = Ladder(Asking({"model": chat}, journal, ctx), "model", prompts, settings)
+                asking = Asking({"model": chat}, journal, ctx)
+                ladder = Ladder(asking, "model", prompts, settings)
                 room = asyncio.Semaphore(IN_FLIGHT)
 
                 async def one(batch: Dataset) -> None:
@@ -119,11 +120,7 @@ class Judge:
                         found.update(await self._chunk(batch, ladder))
                         bar.advance(len(batch))
 
-                async with asyncio.TaskGroup() as group:
-                    for batch in data.batches(CHUNK):
-                        group.create_task(one(batch))
-        except BaseExceptionGroup as several:
-            raise first_of(several) from None
+                await asking.side_by_side(one(batch) for batch in data.batches(CHUNK))
         finally:
             await chat.close()
         ctx.count("rows", len(data))

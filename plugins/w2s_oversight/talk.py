@@ -181,7 +181,8 @@ class Protocol(ABC, Generic[C]):
         question = data.info.question
         try:
             with Journal(ctx.scratch) as journal, ctx.progress(len(data), self.name) as bar:
-                talk = Talk(self.name, self.config, Asking(chats, journal, ctx), ctx.seed)
+                asking = Asking(chats, journal, ctx)
+                talk = Talk(self.name, self.config, asking, ctx.seed)
                 room = asyncio.Semaphore(IN_FLIGHT)
 
                 async def one(batch: Dataset) -> None:
@@ -191,11 +192,7 @@ class Protocol(ABC, Generic[C]):
                         found.update(await self.hold(cases, talk))
                         bar.advance(len(cases))
 
-                async with asyncio.TaskGroup() as group:
-                    for batch in data.batches(CHUNK):
-                        group.create_task(one(batch))
-        except BaseExceptionGroup as several:
-            raise first_of(several) from None
+                await asking.side_by_side(one(batch) for batch in data.batches(CHUNK))
         finally:
             for chat in chats.values():
                 await chat.close()
@@ -254,14 +251,6 @@ def report(left_out: Mapping[str, str], rows: int, most: float, what: str, ctx: 
             next_step=f"mend the cause and run again, or raise max_{what} ({most:g})",
         )
     ctx.warn(what, message)
-
-
-def first_of(several: BaseExceptionGroup[Any]) -> BaseException:
-    """The first single exception of a group of groups."""
-    found: BaseException = several
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    return found
 
 
 def other_side(side: int, sides: tuple[int, int]) -> int:

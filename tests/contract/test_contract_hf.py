@@ -85,7 +85,7 @@ class TestClassifier(StudentContract):
 WRITING = {**TRAINING, "max_new_tokens": 3}
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=14)
 class TestSftTeacher(SupervisorContract):
     use = "sft"
     config = {**WRITING, "train_on": "weak_train", "choose_on": "val"}
@@ -99,7 +99,7 @@ class TestSftTeacher(SupervisorContract):
         return tiny_dataset(self.rows, name=name, kind="generation")
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=13)
 class TestSft(StudentContract):
     use = "sft"
     config = WRITING

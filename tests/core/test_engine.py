@@ -70,6 +70,7 @@ def test_the_second_run_runs_nothing_and_gives_the_same_bytes(toy_recipe: Path) 
     ).read_bytes()
 
 
+@pytest.mark.slow(seconds=9)
 def test_executors_give_the_same_bytes_and_share_keys(toy_recipe: Path) -> None:
     inside = _run(toy_recipe, "task.splits={weak_train: 20, pool: 40, test: 40}")
     again = _run(
@@ -166,6 +167,7 @@ def test_a_crash_of_a_worker_process_is_one_failed_stage(toy_recipe: Path) -> No
     assert "was killed" in outcome.error
 
 
+@pytest.mark.slow(seconds=25)
 @pytest.mark.parametrize("executor", ["inprocess", "subprocess"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_stops_at_once_keeps_what_is_done_and_says_how_to_go_on(

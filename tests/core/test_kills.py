@@ -44,7 +44,7 @@ def tiny_recipe(toy_recipe: Path) -> Path:
     return path
 
 
-@pytest.mark.slow(seconds=70)
+@pytest.mark.slow(seconds=35)
 def test_killed_in_an_epoch_after_the_first(w2s: Any, tiny_recipe: Path, tmp_path: Path) -> None:
     pytest.importorskip("torch")
     check = Check(tmp_path, tiny_recipe, "--threads", "2", "--jobs", "2", w2s=w2s)

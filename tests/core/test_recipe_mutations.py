@@ -14,7 +14,7 @@ FUZZ = Path(__file__).with_name("fuzz_recipes.py")
 COUNT = int(os.environ.get("W2S_FUZZ_COUNT", "1000"))
 
 
-@pytest.mark.slow(seconds=80)
+@pytest.mark.slow(seconds=31)
 def test_mutated_recipes_give_a_plan_or_a_clear_error() -> None:
     """Torch, the network and files outside the working folder are watched by the script itself."""
     half = COUNT // 2

@@ -363,7 +363,7 @@ def forks(torch_forks):
     return torch_forks
 
 
-@pytest.mark.slow(seconds=25)
+@pytest.mark.slow(seconds=28)
 @pytest.mark.parametrize(
     "ensemble",
     [

@@ -66,7 +66,7 @@ def written(model, tokenizer, prompts):
     return texts
 
 
-@pytest.mark.slow(seconds=35)
+@pytest.mark.slow(seconds=16)
 def test_models_leave_the_run_and_say_the_same_outside(run, w2s, fails, tmp_path):
     for role, stage in (("supervisor", "build"), ("student", "train")):
         done = w2s("runs", "export", "last", f"first/{role}/{stage}", role)

@@ -37,7 +37,7 @@ np.save(out / "probs.npy", student.label(ref, data.blind(), ctx).probs)
 """
 
 
-@pytest.mark.slow(seconds=30)
+@pytest.mark.slow(seconds=13)
 def test_two_processes_train_the_same_model_as_one(folders, tmp_path, monkeypatch):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)

@@ -7,13 +7,17 @@ the same ones whatever order its requests arrive in.
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import hashlib
+import html
 import json
+import re
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
+from urllib.parse import quote
 
 HTML = b"<!doctype html><html><body><h1>Sign in to the hotel's network</h1></body></html>"
 
@@ -38,6 +42,7 @@ class Proxy:
         completed: body digest -> replies that were delivered whole.
         usage: tokens read and written of those.
         met: how often each fault was met.
+        sent, given: body digest -> how often it came, and the body.
         delay: seconds added to every reply.
     """
 
@@ -67,6 +72,7 @@ class Proxy:
         self.usage = [0, 0]
         self.under_way = self.most_under_way = 0
         self.bodies: dict[str, Any] = {}
+        self.given: dict[str, Any] = {}
         self.headers: list[dict[str, str]] = []
 
     @contextlib.contextmanager
@@ -121,6 +127,8 @@ class Proxy:
         name = hashlib.sha256(body).hexdigest()
         fault = self._fault(name)
         self.sent[name] += 1
+        if body:
+            self.given[name] = json.loads(body)
         key = headers.get("authorization", "").removeprefix("Bearer ")
         if fault:
             self.met[fault] += 1
@@ -131,7 +139,8 @@ class Proxy:
             return False
         if fault in ERRORS:
             status, more, content = ERRORS[fault]
-            content = content.replace(b"KEY", key.encode())
+            content = _with_key(content.decode(), key).encode()
+            more = {name: _with_key(value, key) for name, value in more.items()}
             self._write(
                 writer, status, content, more | ({"x-echo": key} if "echo" in fault else {})
             )
@@ -190,6 +199,9 @@ class Proxy:
     def _write(
         self, writer: asyncio.StreamWriter, status: int, content: bytes, more: dict[str, str]
     ) -> None:
+        if "Transfer-Encoding" in more:  # seven bytes at a time
+            pieces = [content[at : at + 7] for at in range(0, len(content), 7)]
+            content = b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in [*pieces, b""])
         writer.write(_head(status, len(content), more) + content)
 
 
@@ -207,14 +219,53 @@ ERRORS: dict[str, tuple[int, dict[str, str], bytes]] = {
     "503": (503, {"Retry-After": "0.1"}, b"upstream is busy"),
     "html": (200, {"Content-Type": "text/html"}, HTML),
     "empty": (200, {}, json.dumps({"object": "chat.completion", "choices": []}).encode()),
+    "echo_forms": (500, {}, _error(" ".join(f"FORM{n}" for n in range(7)))),
+    "echo_redirect": (
+        307,
+        {"Location": "/v1/chat/completions/FORM1?key=FORM2"},
+        b"moved to FORM0",
+    ),
+    "echo_chunks": (500, {"Transfer-Encoding": "chunked"}, _error("cannot use KEY here")),
+    "echo_stream": (
+        200,
+        {"Content-Type": "text/event-stream"},
+        b"".join(
+            b'data: {"choices": [{"delta": {"content": "%s"}}]}\n\n' % text
+            for text in (b"your key is ", b"HALF0", b"HALF1", b", is it not")
+        )
+        + b"data: [DONE]\n\n",
+    ),
     "echo_500": (500, {}, _error("cannot use KEY here")),
     "echo_401": (401, {}, _error("Incorrect API key provided: KEY")),
     "echo_400": (400, {}, _error("header Authorization: Bearer KEY is odd")),
 }
 
 
+def forms(key: str) -> list[str]:
+    """Ways in which servers write a key."""
+    bearer, raw = f"Bearer {key}".encode(), key.encode()
+    return [
+        key,
+        quote(key, safe=""),
+        re.sub("%..", lambda found: found[0].lower(), quote(key, safe="")),
+        base64.b64encode(raw).decode().rstrip("="),
+        base64.b64encode(bearer).decode().rstrip("="),
+        base64.urlsafe_b64encode(b"u:" + raw).decode(),
+        html.escape(key).replace("/", "&#x2F;"),
+    ]
+
+
+def _with_key(text: str, key: str) -> str:
+    for number, form in enumerate(forms(key)):
+        text = text.replace(f"FORM{number}", form)
+    half = len(key) // 2
+    return text.replace("KEY", key).replace("HALF0", key[:half]).replace("HALF1", key[half:])
+
+
 def _head(status: int, length: int, more: dict[str, str]) -> bytes:
-    lines = {"Content-Type": "application/json", **more, "Content-Length": str(length)}
+    lines = {"Content-Type": "application/json", **more}
+    if "Transfer-Encoding" not in more:
+        lines["Content-Length"] = str(length)
     text = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
     return f"HTTP/1.1 {status} X\r\n{text}\r\n".encode("latin-1")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ from fault_proxy import RETRIED, Proxy
 
 from w2s_lab.family import folder
 from w2s_toolkit.contracts import ChatFailure, ChatResult
+from w2s_toolkit.errors import StoreError
 
 Make = Callable[..., Any]
 
@@ -128,17 +130,40 @@ def test_a_429_halves_the_requests_under_way(proxied: Make, model: Make, context
 
     flow = Concurrency(64)
     assert flow.limit == 16
-    flow.throttled(sent_at=1.0)
-    flow.throttled(sent_at=1.0)  # sent before the cut: says nothing new
+    flow.throttled(sent_at=1.0, under_way=16)
+    flow.throttled(sent_at=1.0, under_way=16)  # sent before the cut: says nothing new
     assert flow.limit == 8
-    for _ in range(9):
-        flow.succeeded()
-    assert flow.limit == 9, "after a cut it grows by one with every round"
     fresh = Concurrency(64)
     for _ in range(16):
         fresh.succeeded()
     assert fresh.limit == 32, "before any cut it doubles"
     assert Concurrency(2).limit == 2
+
+
+def test_the_number_that_was_too_much_is_remembered_and_tried_again_now_and_then() -> None:
+    from w2s_openai.endpoint import TRY_AFTER, Concurrency
+
+    def rounds(flow: Concurrency, number: int) -> None:
+        for _ in range(number):
+            for _ in range(flow.limit):
+                flow.succeeded()
+
+    flow = Concurrency(64)
+    flow.succeeded()
+    flow.throttled(time.monotonic(), under_way=17)  # the server takes 16
+    assert flow.limit == 8
+    rounds(flow, 3)
+    assert flow.limit == 16, "back in a few rounds"
+    rounds(flow, TRY_AFTER - 3)
+    assert flow.limit == 16
+    rounds(flow, 3)
+    assert flow.limit == 17, "one more is tried"
+    flow.throttled(time.monotonic(), under_way=17)
+    assert flow.limit == 16, "which costs one step"
+    flow.throttled(time.monotonic(), under_way=16)
+    assert flow.limit == 8, "sooner than that, something else is at its limit"
+    rounds(flow, 200)
+    assert flow.limit == 64, "a server that takes more now is found out"
 
 
 def test_equal_questions_at_a_time_are_asked_once_and_samples_apart(
@@ -191,3 +216,75 @@ def test_what_the_client_logs_is_scrubbed(
     assert answer.text == "your key is [secret], is it not"
     assert "x-echo" in caplog.text and "httpcore2" in caplog.text
     assert key not in caplog.text and "[secret]" in caplog.text
+
+
+def test_too_many_requests_are_no_lost_attempts(proxied: Make, model: Make, context: Make) -> None:
+    with proxied(first=["429", "429_after"] * 5) as proxy:
+        hosted = model(proxy.url, max_attempts=2, max_wait_s=0.3)
+        [answer] = generate(hosted, context(), questions(1))
+    assert isinstance(answer, ChatResult) and answer.attempts == 11
+
+
+def test_too_many_requests_come_to_an_end(proxied: Make, model: Make, context: Make) -> None:
+    with proxied(rate=1.0, faults=["429"]) as proxy:
+        hosted = model(proxy.url, max_elapsed_s=0.5, max_wait_s=0.1)
+        [answer] = generate(hosted, context(), questions(1))
+    assert (answer.code, answer.attempts) == ("unreachable", sum(proxy.sent.values()))
+    assert "slow down" in answer.reason
+
+
+def test_a_connection_that_hangs_is_left_when_the_time_of_its_request_is_up(
+    proxied: Make, model: Make, context: Make
+) -> None:
+    with proxied(rate=1.0, faults=["stall"], stall=30.0) as proxy:
+        hosted = model(proxy.url, timeout_s=60.0, max_elapsed_s=0.3)
+        [answer] = generate(hosted, context(), questions(1))
+    assert (answer.code, answer.attempts) == ("unreachable", 1)
+    assert "no answer within 0.3 s" in answer.reason
+
+
+def test_an_outage_is_waited_for_where_there_were_answers_before(
+    proxied: Make, model: Make, context: Make, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("w2s_openai.endpoint.PAUSE", 0.05)
+    with proxied(first=[""] * 4 + ["drop"] * 12) as proxy:
+        hosted = model(proxy.url, max_attempts=1, max_concurrency=2, max_wait_s=0.1)
+        answers = generate(hosted, context(), questions(40))
+    lost = [a for a in answers if not isinstance(a, ChatResult)]
+    assert 5 <= len(lost) <= 12, "those that met it with every attempt, and no other"
+    assert proxy.completed.total() == 40 - len(lost)
+
+
+def test_a_ledger_that_cannot_be_written_ends_it_at_once_for_all(
+    proxied: Make, model: Make, context: Make, monkeypatch: Any
+) -> None:
+    ctx = context()
+
+    def full(*_: Any, **__: Any) -> None:
+        raise StoreError("the ledger cannot be written: no space left on device")
+
+    monkeypatch.setattr(ctx.calls.ledger, "settle", full)
+    with proxied() as proxy:
+        hosted = model(proxy.url, max_concurrency=2)
+
+        async def twice() -> list[Any]:
+            chat = hosted.chat(ctx)
+            same = [chat.generate_many([ask("the same")]) for _ in range(2)]
+            return await asyncio.gather(*same, return_exceptions=True)
+
+        assert [type(e) for e in asyncio.run(twice())] == [StoreError, StoreError]
+        assert sum(proxy.sent.values()) == 1, "not sent again, which would be paid for again"
+
+
+def test_a_long_hidden_prompt_does_not_spoil_the_estimate(model: Make, context: Make) -> None:
+    from w2s_openai.wire import Wire
+    from w2s_toolkit.contracts import ChatUsage
+
+    hosted, ctx = model("http://127.0.0.1:9/v1"), context()
+    asker = hosted.chat(ctx)._asker
+    wire = Wire(hosted.config, hosted.config.known())
+    short, long = (wire.answer(ask("x" * size))[0] for size in (10, 3000))
+    name = ctx.calls.ledger.reserve(ctx.calls.place("m"), tokens=1, usd=None)
+    asker._settle(name, short, ChatUsage(2000, 1))
+    assert 2000 <= asker._estimate(short) <= 2100
+    assert asker._estimate(long) <= 3100 + 2100

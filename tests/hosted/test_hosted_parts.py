@@ -97,6 +97,22 @@ def test_retry_after_in_seconds_milliseconds_and_as_a_date() -> None:
     found = retry_after({"retry-after": email.utils.format_datetime(then, usegmt=True)})
     assert found is not None and 80 < found < 95
     assert retry_after({}) is None
+    # By the server's clock where it tells it: ours may be wrong.
+    later = email.utils.format_datetime(then + dt.timedelta(days=9), usegmt=True)
+    now = email.utils.format_datetime(then + dt.timedelta(days=9, seconds=-5), usegmt=True)
+    assert retry_after({"retry-after": later, "date": now}) == 5
+    assert (
+        retry_after({"retry-after": now, "date": later}) == 0 == retry_after({"retry-after": "-3"})
+    )
+
+
+def test_a_secret_is_taken_out_before_a_reason_is_cut() -> None:
+    from w2s_toolkit.calls import Scrubber
+
+    key = "sk-canary-Zq81/x+7Lw_0aTn5Vb3KfR9m"
+    for at in range(240, 310):
+        error = status_error(500, {"error": {"message": "x" * at + key}})
+        assert "sk-c" not in failed(error, 1.0, Scrubber([key])).reason
 
 
 @settings(deadline=None)
@@ -175,5 +191,79 @@ def test_replies_in_the_spellings_that_are_in_use() -> None:
     found = read_reply(json.dumps(raw).encode())
     assert found.top == (("a", -0.5), ("b", -9999.0))
     assert Reply.from_json(json.loads(json.dumps(found.to_json()))) == found
-    odd = {"choices": [{"message": {"content": "a"}}], "usage": {"prompt_tokens": -1}}
-    assert read_reply(json.dumps(odd).encode()).usage is None
+
+
+@pytest.mark.parametrize(
+    "usage", [None, 3, {}, {"prompt_tokens": -1}, {"prompt_tokens": 3, "completion_tokens": None},
+              {"prompt_tokens": True}, {"prompt_tokens": 3, "completion_tokens": 10**12}],
+)  # fmt: skip
+def test_a_usage_that_cannot_be_is_none(usage: Any) -> None:
+    raw = {"choices": [{"message": {"content": "a"}}], "usage": usage}
+    assert read_reply(json.dumps(raw).encode()).usage is None
+
+
+def test_halves_of_characters_in_answers_can_be_kept(tmp_path: Any) -> None:
+    from w2s_toolkit.calls import CallCache
+
+    top = [{"token": "\ud83d", "logprob": -1}]
+    choice = {"message": {"content": "so \ud83d it"}, "finish_reason": "stop\udc00"}
+    raw = {"model": "m\ud83d", "choices": [{**choice, "logprobs": {"content": [{"top_logprobs": top}]}}]}  # fmt: skip
+    reply = read_reply(json.dumps(raw).encode())
+    assert reply.text == "so \ufffd it"
+    cache = CallCache(tmp_path)
+    cache.put("ab" * 32, reply.to_json())
+    kept = cache.get("ab" * 32)
+    assert kept is not None and Reply.from_json(kept) == reply
+
+
+def test_what_took_the_place_of_an_answer_is_known() -> None:
+    def spent(**message: Any) -> str:
+        raw = {"choices": [{"message": message, "finish_reason": "length"}]}
+        return read_reply(json.dumps(raw).encode()).spent
+
+    assert spent(content=None, tool_calls=[{"id": "x"}]) == "tools"
+    assert spent(content="", reasoning_content="well") == "reasoning"
+    assert spent(content=None, reasoning="well") == "reasoning"
+    assert spent(content="yes", reasoning="well") == spent(content=None) == ""
+
+
+PIECES = [
+    {"model": "m", "choices": [{"delta": {"role": "assistant"}}]},
+    {"choices": [{"delta": {"content": "ye"}}]},
+    {"choices": [{"delta": {"content": "s"}, "finish_reason": "stop"}]},
+    {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2}},
+]
+
+
+def streamed(pieces: list[Any], end: str = "data: [DONE]\n\n") -> bytes:
+    return ("".join(f"data: {json.dumps(p)}\n\n" for p in pieces) + end).encode()
+
+
+def test_a_stream_that_nobody_asked_for_is_read() -> None:
+    reply = read_reply(streamed(PIECES))
+    assert (reply.text, reply.finish, reply.says) == ("yes", "stop", "m")
+    assert reply.usage is not None and reply.usage.completion_tokens == 2
+    assert read_reply(b": ping\n\n" + streamed(PIECES[:2])).text == "ye"
+    for broken in (streamed(PIECES[:2], ""), streamed([], ""), streamed(PIECES)[:150]):
+        with pytest.raises(MalformedError):
+            read_reply(broken)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "retry"),
+    [
+        ({"code": 402, "message": "no credits"}, "quota", False),
+        ({"code": 429, "message": "slow down"}, "unreachable", True),
+        ({"code": 502, "message": "provider is down"}, "unreachable", True),
+        ({"code": "insufficient_quota", "message": "x"}, "unreachable", True),
+        ({"message": "what"}, "unreachable", True),
+    ],
+)
+def test_an_error_with_status_200_is_the_error_it_says(error: Any, code: str, retry: bool) -> None:
+    for content in (json.dumps({"error": error}).encode(), streamed([{"error": error}])):
+        with pytest.raises(MalformedError) as raised:
+            read_reply(content)
+        found = failed(raised.value, 1.0)
+        assert (found.code, found.retry) == (code, retry)
+        assert found.throttled is (error.get("code") == 429)
+        assert str(error["message"]) in found.reason

@@ -18,7 +18,7 @@ POINTS = {
 }
 
 
-@pytest.mark.slow(seconds=30)
+@pytest.mark.slow(seconds=10)
 def test_a_killed_loop_goes_on_and_ends_in_the_same_bytes(w2s: Any, tmp_path: Path) -> None:
     rounds.write(tmp_path, rows=3000)
     sets = ["--set", SMALL, "--set", "phases.recursive.repeat.max_rounds=2", "--jobs", "1"]

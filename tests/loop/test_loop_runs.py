@@ -64,7 +64,7 @@ def test_a_bad_round_is_rolled_back_and_the_one_before_goes_on_supervising(run: 
     assert label["inputs"]["ref"] == made["recursive/1/student/train"]["key"]
 
 
-@pytest.mark.slow(seconds=15)
+@pytest.mark.slow(seconds=5)
 def test_over_seeds_bad_generations_are_rolled_back_and_sound_ones_are_not(run: Run) -> None:
     """As ``benchmarks/promotion.py``, on fewer seeds."""
     sets = ["seed=[10, 11, 12, 13]", "phases.recursive.repeat.max_rounds=2"]
@@ -157,7 +157,7 @@ def test_a_plugin_that_fails_when_asked_is_named(run: Run) -> None:
     assert "w2s_should_stop of plugin 'broken': ZeroDivisionError: oh" in str(failed.value)
 
 
-@pytest.mark.slow(seconds=15)
+@pytest.mark.slow(seconds=8)
 def test_seeds_side_by_side_give_the_bytes_of_one_after_the_other(run: Run) -> None:
     sets = ["seed=[0, 1]", "task.split_seed=1", SMALL]
     alone = run(*sets, store=Path("one"), jobs=1, threads=2)

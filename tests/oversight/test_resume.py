@@ -28,7 +28,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (folder / "out").iterdir()}
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=8)
 def test_a_debate_that_was_killed_ends_in_the_same_bytes(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(TALKER), str(tmp_path)], capture_output=True, text=True, timeout=240

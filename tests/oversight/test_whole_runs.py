@@ -43,7 +43,7 @@ def forks(torch_forks: Forks) -> Forks:
     return torch_forks
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=17)
 def test_a_debate_from_recipe_to_terminal(
     w2s: Callable[..., Any], tmp_path: Path, fails: Callable[..., str]
 ) -> None:

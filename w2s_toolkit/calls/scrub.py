@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import logging
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -21,7 +22,7 @@ FRAGMENT = 12
 
 
 class Scrubber:
-    """Replaces secrets by ``[secret]``: as they are, as URLs, JSON and base64 write them, and long parts.
+    """Replaces secrets by ``[secret]``: as they are, as URLs, JSON, HTML, hex and base64 write them, and long parts.
 
     Args:
         values: the secrets; those of fewer than eight characters are left out.
@@ -48,9 +49,7 @@ class Scrubber:
         """The text without secrets."""
         for form in self._whole:
             text = text.replace(form, MARK)
-        if any(part in text for part in self._parts):
-            text = self._without_parts(text)
-        return text
+        return self._without_parts(text) if self._has_part(text) else text
 
     def value(self, value: Any) -> Any:
         """A JSON-able value without secrets, in its keys neither."""
@@ -61,6 +60,10 @@ class Scrubber:
         if isinstance(value, list | tuple):
             return [self.value(v) for v in value]
         return value
+
+    def _has_part(self, text: str) -> bool:
+        ends = range(FRAGMENT, len(text) + 1)
+        return not self._parts.isdisjoint(text[end - FRAGMENT : end] for end in ends)
 
     def _without_parts(self, text: str) -> str:
         """Cut out every stretch that lies within a secret, however long."""
@@ -97,15 +100,28 @@ class ScrubbedLogs(logging.Filter):
 def _forms(value: str) -> set[str]:
     """A secret as it is and as it may be written in a URL, in JSON or in a header."""
     raw = value.encode("utf-8", "surrogatepass")
-    encoded = base64.b64encode(raw).decode()
+    quoted = {quote(raw, safe=""), quote(raw), quote_plus(raw)}
     return {
         value,
-        quote(raw, safe=""),
-        quote_plus(raw),
+        *quoted,
+        *(re.sub("%..", lambda found: found[0].lower(), text) for text in quoted),
         json.dumps(value)[1:-1],
-        encoded.rstrip("="),
-        base64.urlsafe_b64encode(raw).decode().rstrip("="),
+        json.dumps(value)[1:-1].replace("/", "\\/"),
+        html.escape(value),
+        html.escape(value).replace("/", "&#x2F;"),
+        raw.hex(),
+        *_in_base64(raw),
     }
+
+
+def _in_base64(raw: bytes) -> Iterator[str]:
+    """As base64 of the secret alone or within a longer text: three ways, by what precedes it."""
+    for before in range(3):
+        # Characters that also hold bits of what stands around are left out.
+        first, last = (before * 8 + 5) // 6, (before + len(raw)) * 8 // 6
+        padded = bytes(before) + raw
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            yield encode(padded).decode()[first:last]
 
 
 _LITERALS = (

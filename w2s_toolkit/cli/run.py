@@ -105,7 +105,7 @@ def _say_what_the_budget_stopped(partial: Mapping[str, str], left: int) -> None:
     more = f"; {left} stages that need them were not begun" if left else ""
     click.echo(f"Partial. What was paid for is kept{more}", err=True)
     command = shlex.join(["w2s", *sys.argv[1:]])
-    click.echo(f"With a higher budget, go on with: {command}", err=True)
+    click.echo(f"With a higher budget or quota, go on with: {command}", err=True)
 
 
 def _say_how_to_go_on(status: str, kept: int, folder: Path) -> None:

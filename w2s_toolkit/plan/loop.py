@@ -188,7 +188,7 @@ class Loop:
         if decision["stop"]:
             return str(decision["stop"])
         if number == self._repeat.max_rounds:
-            return f"all {number} rounds are done"
+            return f"all {number} rounds are done" if number > 1 else "the only round is done"
         if not number:
             return ""
         return self._cell.plan.should_stop(tuple(self._history), self._phase.name)
