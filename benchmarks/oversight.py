@@ -4,7 +4,7 @@ The shipped recipe oversight_comparison with seeds 0 to 4, then open_questions/a
 rows and judges. Differences and the PGR of the assistant's own labels come from the runs' predictions, by the
 toolkit's hierarchical bootstrap: seeds first, then groups of test rows, the same for both sides.
 
-    python benchmarks/oversight.py [--write docs/results/oversight.md] [--seeds 5] [--work FOLDER]
+    python benchmarks/oversight.py [--write docs/results/oversight.md] [--seeds 0 1 …] [--work FOLDER]
 """
 
 from __future__ import annotations
@@ -38,11 +38,9 @@ DIFFERENCES = (
     ("judge", "debate", "blind"),
     ("judge", "debate, shuffled", "blind"),
     ("judge", "interaction", "debate"),
-    ("judge", "interaction", "debate, 2 rounds"),
     ("judge", "interaction", "answer only"),
     ("student", "interaction", "blind"),
     ("student", "interaction", "debate"),
-    ("student", "interaction", "debate, 2 rounds"),
     ("student", "interaction", "answer only"),
     ("student", "interaction", DIRECT["direct_calibrated"]),
 )
@@ -84,10 +82,10 @@ def main() -> None:
     """Take all figures; print them, or put them into a page between its two marks."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", type=Path, help="page whose figures are replaced")
-    parser.add_argument("--seeds", type=int, default=5, help="seeds 0, 1, …")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--work", type=Path, help="folder of store and runs; a new one by default")
     options = parser.parse_args()
-    seeds = {"matrix.seed": list(range(options.seeds))}
+    seeds = {"matrix.seed": options.seeds}
     with tempfile.TemporaryDirectory() as fresh:
         work = options.work or Path(fresh)
         compared = ran("oversight_comparison", work, seeds)
@@ -120,9 +118,9 @@ def _comparison(run: Run) -> str:
     table = run.summary.query("split == 'test'")
     each = run.results.query("metric == 'pgr' and split == 'test' and phase == 'judged'")
     judged = table[table["phase"] == "judged"]
-    seeds = run.results["seed"].nunique()
+    seeds = ", ".join(map(str, sorted(set(run.results["seed"]))))
     lines = [
-        f"### Every protocol before the same judge (`w2s run oversight_comparison`, seeds 0 to {seeds - 1})",
+        f"### Every protocol before the same judge (`w2s run oversight_comparison`, seeds {seeds})",
         "",
         "| evidence | judge (lab-xs) | student (lab-m) | PGR | PGR of each seed | tokens a row | quotes verified |",
         "| --- | --- | --- | --- | --- | --- | --- |",
@@ -173,7 +171,7 @@ def _measured(
     """A measure of the sides' accuracies (…, C) on the same rows, with its 95% interval over seeds and rows."""
     counts = _counts(run, sides)
     value = measure(np.mean([one.values for one in counts], axis=0))
-    draws = replicate(counts, shared=False, replicates=REPLICATES, bootstrap_seed=0)
+    draws = replicate(counts, shared=True, replicates=REPLICATES, bootstrap_seed=0)
     low, high = percentiles(measure(draws))
     return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
@@ -183,7 +181,7 @@ def _counts(run: Run, sides: Sequence[_Side]) -> list[Counts]:
     tables = [side.rows(run) for side in sides]
     for seed in sorted(set(tables[0]["seed"])):
         rows = [t[t["seed"] == seed].set_index("id") for t in tables]
-        first = rows[0]
+        first = rows[0].sort_index()
         hits = np.column_stack([one["right"].loc[first.index].to_numpy(bool) for one in rows])
         groups = pd.factorize(first["group"])[0].astype(np.int64)
         found.append(count_by_group(hits, np.ones_like(hits), groups))
