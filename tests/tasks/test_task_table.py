@@ -366,7 +366,7 @@ def test_faults_of_pairs_are_told(tmp_path, write, load):
     assert problems() == []
     assert "give both" in problems(worse=None)[0]
     assert "two `choices`" in problems(choices=("A", "B", "C"))[0]
-    with pytest.raises(DataError, match="no column 'choosen'.*did you mean 'chosen'"):
+    with pytest.raises(DataError, match=r"no column 'choosen'.*did you mean 'chosen'"):
         load("table", path=path, **{**PAIRED, "better": "choosen"})
 
 
