@@ -50,6 +50,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    options.debates -= options.debates % 4  # both splits hold as many rows of each class
     print(describe(), flush=True)
     with tempfile.TemporaryDirectory() as home:
         place = Path(home)

@@ -37,6 +37,7 @@ def main() -> int:
     parser.add_argument("--debates", type=int, default=60)
     parser.add_argument("--tokens", type=int, default=40, help="of one turn at most")
     options = parser.parse_args()
+    options.debates -= options.debates % 4  # both splits hold as many rows of each class
     print(describe())
     print(f"{options.debates} debates of two rounds, turns of at most {options.tokens} tokens")
     print(f"{'':<32}{'turns':>6}{'same as local':>15}{'seconds':>9}")

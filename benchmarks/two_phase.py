@@ -83,7 +83,8 @@ def _recipe(work: Path) -> Path:
     phases = {phase["name"]: phase for phase in recipe["phases"]}
 
     def like(name: str, called: str, **changes: Any) -> Mapping[str, Any]:
-        return deepcopy(phases[name]) | {"name": called, **changes}
+        copied: dict[str, Any] = deepcopy(phases[name])
+        return copied | {"name": called, **changes}
 
     alone: dict[str, Any] = {"oversight": [], "ensemble": None}
     for name, called in (("recursive", "alone"), ("unchecked", "alone_unchecked")):
@@ -206,8 +207,8 @@ def _generation(
     ]
     names = ("over_supervisor", "kept", "flips")
     cells += [cell(anchor, "student", name) if drift else "" for name in names]
-    ece = anchor.query("role == 'student' and metric == 'ece'")["value"] if drift else []
-    cells.append(f"{ece.iloc[0]:.3f}" if len(ece) else "")
+    ece = anchor.query("role == 'student' and metric == 'ece'")["value"]
+    cells.append(f"{ece.iloc[0]:.3f}" if drift and len(ece) else "")
     return f"| {' | '.join(cells)} |"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from typing import NamedTuple
 
 import numpy as np
@@ -41,6 +41,24 @@ def tokens_of(scores: LabelSet) -> AnswerTokens:
         )
     wrong = [~np.asarray(row, dtype=np.bool_) for row in scores.token_hits]
     return AnswerTokens(wrong, [-row for row in scores.token_log_probs])
+
+
+def require_equal_tokens(members: Sequence[Sequence[Sized]]) -> None:
+    """Raise where members cut the same answers into different numbers of tokens.
+
+    Args:
+        members: for each member, for each answer, one value a token.
+
+    Raises:
+        DataError: see above.
+    """
+    lengths = [[len(row) for row in member] for member in members]
+    if any(of_one != lengths[0] for of_one in lengths):
+        raise DataError(
+            "members cut the answers into different tokens, so what they say of single tokens cannot "
+            "be put together",
+            next_step="use models of one tokenizer, or writers with combine: vote",
+        )
 
 
 def writing_groups(data: Dataset) -> IntArray:

@@ -78,6 +78,12 @@ def _in_order(
     labels: LabelSet, data: Dataset, wanted: tuple[str, ...], number: int, who: str
 ) -> LabelSet:
     own = labels.classes or wanted
+    if labels.texts is not None:
+        raise AlignmentError(
+            f"{who} of the ensemble answers in texts, which have no class probabilities to combine",
+            where=data.name,
+            next_step="use supervisors that answer in classes, such as finetuned",
+        )
     if sorted(own) != sorted(wanted) or (len(data) and labels.probs.shape[1] != number):
         raise AlignmentError(
             f"{who} of the ensemble answers with the classes {list(own)} "

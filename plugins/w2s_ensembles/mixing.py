@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from w2s_ensembles.answers import tokens_of
+from w2s_ensembles.answers import require_equal_tokens, tokens_of
 from w2s_toolkit.data import FloatArray, LabelSet
 
 _STEPS, _ENOUGH = 1000, 1e-9
@@ -26,8 +26,13 @@ def mixing_weights(scores: Sequence[LabelSet]) -> list[float]:
 
     Returns:
         m weights that sum to one.
+
+    Raises:
+        DataError: members cut the answers into different tokens.
     """
-    log_probs = np.stack([-np.concatenate(tokens_of(one).nll) for one in scores])
+    nll = [tokens_of(one).nll for one in scores]
+    require_equal_tokens(nll)
+    log_probs = np.stack([-np.concatenate(rows) for rows in nll])
     return _fitted(log_probs).tolist()  # type: ignore[no-any-return]
 
 

@@ -45,5 +45,10 @@ def w2s_ensemblers() -> Iterable[Component]:
     """The built-in ensemblers."""
     for name, target, config, summary in _ENSEMBLERS:
         yield Component(
-            name, f"w2s_ensembles.{target}", f"w2s_ensembles.config:{config}", "1", summary
+            name,
+            f"w2s_ensembles.{target}",
+            f"w2s_ensembles.config:{config}",
+            "1",
+            summary,
+            uses_gold=("choose_on",),
         )

@@ -7,7 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from w2s_ensembles.answers import AnswerTokens, answer_curve, tokens_of, writing_groups
+from w2s_ensembles.answers import (
+    AnswerTokens,
+    answer_curve,
+    require_equal_tokens,
+    tokens_of,
+    writing_groups,
+)
 from w2s_ensembles.checks import require_group_count, require_val
 from w2s_ensembles.config import TokenBoostingConfig
 from w2s_ensembles.curve import choose
@@ -40,7 +46,8 @@ class TokenBoosting:
 
     An expert's error is teacher-forced: the share of weight on tokens that are not its most probable
     one, given the gold tokens before them. Its say is :func:`~w2s_ensembles.samme.token_alpha`, which
-    compares that with the error of the model before fine-tuning. A round whose say is not positive is
+    compares that with the error of the model before fine-tuning (of several supervisors, which take
+    turns, the first one's). A round whose say is not positive is
     tried again with another seed; where no attempt succeeds, boosting ends with the rounds it has, or
     with the first expert alone. All kept experts write together, token by token, from the mean of
     their distributions weighted by their say.
@@ -60,14 +67,14 @@ class TokenBoosting:
 
         Raises:
             DataError: it is no generation task, there is no validation data to decide on, or there
-                are fewer groups than folds.
+                are fewer groups than folds, or supervisors have different tokens.
         """
         config, groups = self.config, writing_groups(train)
         if config.needs_val:
             val_groups = writing_groups(require_val(val, "stop: val", ctx.stage))
         require_group_count(groups, max(1, config.cross_fit), "boosting with these folds", train)
         kept, before = self._boost(members, train, groups, ctx)
-        refs = [one.ref for one in kept] or [_expert(members, train, 0, None, ctx.seed, 0)]
+        refs = [one.ref for one in kept] or [_expert(members, train, 0, None, (0, 0), ctx.seed)]
         says = [one.say for one in kept] or [1.0]
         curve = []
         if val is not None and config.needs_val:
@@ -136,6 +143,7 @@ class TokenBoosting:
         total = sum(len(row) for row in weights)
         for attempt in range(self.config.retries + 1):
             wrong = rounds.unseen(number, attempt, weights)
+            require_equal_tokens([weights, wrong])
             error = _error(weights, wrong)
             say = self.config.learning_rate * token_alpha(clamped(error, total), before)
             if say > 0:
@@ -156,7 +164,7 @@ class _Rounds:
     def expert(self, number: int, attempt: int, weights: Sequence[FloatArray]) -> ModelRef:
         """The promise of the expert itself, trained on all rows."""
         index = helper_number(number, attempt, 0) if attempt else number
-        return _expert(self._members, self._train, index, weights, self._seed, attempt)
+        return _expert(self._members, self._train, index, weights, (number, attempt), self._seed)
 
     def unseen(self, number: int, attempt: int, weights: Sequence[FloatArray]) -> list[BoolArray]:
         """Where the round's expert is wrong, token by token; waits for it."""
@@ -169,7 +177,7 @@ class _Rounds:
             own = [weights[row] for row in rows.tolist()]
             index = helper_number(number, attempt, fold + 1)
             part = self._train.take(rows)
-            helpers.append(_expert(self._members, part, index, own, self._seed, attempt))
+            helpers.append(_expert(self._members, part, index, own, (number, attempt), self._seed))
         said: list[AnswerTokens] = [
             tokens_of(labels) for labels in self._members.score_all(helpers, self._train)
         ]
@@ -181,11 +189,18 @@ def _expert(
     train: Dataset,
     index: int,
     weights: Sequence[FloatArray] | None,
+    turn: tuple[int, int],
     seed: int,
-    attempt: int,
 ) -> ModelRef:
-    """The promise of one expert; weights are scaled to a mean of one, equal ones are left out."""
-    variation = {"seed": member_seed(seed, index, attempt)} if attempt else {}
+    """The promise of one expert; weights are scaled to a mean of one, equal ones are left out.
+
+    Args:
+        turn: number of the round, by which supervisors take turns, and of the attempt at it.
+    """
+    number, attempt = turn
+    variation = {"supervisor": number} | (
+        {"seed": member_seed(seed, index, attempt)} if attempt else {}
+    )
     if weights is not None:
         flat = np.concatenate(weights)
         scaled = [row * (len(flat) / flat.sum()) for row in weights]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import torch
 
+from w2s_hf.beams import search
 from w2s_hf.chat_scores import Choices, score_choices
 from w2s_hf.chat_text import ChatText, Encoded
 from w2s_hf.generation import Writing, write
@@ -107,6 +109,14 @@ class HFChat:
         return 8192 if self._model.device.type == "cpu" else 65_536
 
     def _generate(self, requests: list[ChatRequest]) -> list[ChatResult | ChatFailure]:
+        beams = self._model.config.beams
+        hot = max((request.temperature for request in requests), default=0.0)
+        if beams > 1 and hot > 0:
+            raise ModelError(
+                f"model {self._model.name!r} searches for its answers with {beams} beams, and is asked to draw "
+                f"them at temperature {hot:g}",
+                next_step="set temperature: 0, or name a second entry of models: without beams",
+            )
         network = self._model.language_model(self._ctx)
         answers: list[ChatResult | ChatFailure | None] = [None] * len(requests)
         rows, where, read = list[Writing](), list[int](), list[Encoded]()
@@ -122,7 +132,8 @@ class HFChat:
             rows.append(Writing(prompt.ids, request.max_tokens, draws, stop))
             where.append(number)
             read.append(prompt)
-        write(
+        write_all = write if beams == 1 else partial(search, beams=beams)
+        write_all(
             network,
             rows,
             ends=self._ends(network),

@@ -13,6 +13,9 @@ from w2s_hf.shared_prefix import plan_batches, read
 
 Decode = Callable[[list[int]], str]
 
+Finish = Literal["stop", "length", ""]
+"""How an answer ended; empty while it is being written."""
+
 
 @dataclass
 class Writing:
@@ -32,7 +35,7 @@ class Writing:
     draws: Draws
     stop: tuple[str, ...] = ()
     ids: list[int] = field(default_factory=list)
-    finish: Literal["stop", "length", ""] = ""
+    finish: Finish = ""
 
 
 def write(

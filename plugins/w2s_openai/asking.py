@@ -109,10 +109,7 @@ class Asker:
         future: asyncio.Future[Asked] = asyncio.get_running_loop().create_future()
         self._under_way[call.key] = future
         try:
-            asked = await self._ask(call, most)
-            if asked.reply is not None and keep(asked.reply):
-                kept = self._calls.cache.put(call.key, asked.reply.to_json())
-                asked = Asked(Reply.from_json(kept), None, asked.attempts)
+            asked = await self._ask(call, most, keep)
             future.set_result(asked)
         except Exception as error:  # a store that cannot be written: the others are told so too
             future.set_exception(error)
@@ -133,7 +130,7 @@ class Asker:
             return None
         return found if found is not None and keep(found) else None
 
-    async def _ask(self, call: Call, most: int) -> Asked:
+    async def _ask(self, call: Call, most: int, keep: Keep) -> Asked:
         patience = _Patience(self._config)
         retrying = AsyncRetrying(
             retry=retry_if_exception(lambda e: isinstance(e, CallError) and e.retry),
@@ -145,7 +142,7 @@ class Asker:
         try:
             async for attempt in retrying:
                 with attempt:
-                    reply = await self._attempt(call, most, patience)
+                    reply = await self._attempt(call, most, keep, patience)
                     self._endpoint.breaker.succeeded()
                     return Asked(reply, None, patience.sent)
         except CallError as failure:
@@ -166,7 +163,7 @@ class Asker:
         grown = wait_random_exponential(multiplier=0.5, max=self._config.max_wait_s)
         return grown(state)
 
-    async def _attempt(self, call: Call, most: int, patience: _Patience) -> Reply:
+    async def _attempt(self, call: Call, most: int, keep: Keep, patience: _Patience) -> Reply:
         """Send it once, with the ledger told before and after.
 
         Raises:
@@ -183,6 +180,8 @@ class Asker:
             try:
                 reply = read_reply(await endpoint.post(PATH, call.body, within))
                 endpoint.concurrency.succeeded()
+                if keep(reply):  # before the ledger is told: a kill between the two costs no answer
+                    reply = Reply.from_json(self._calls.cache.put(call.key, reply.to_json()))
                 settled = self._settle(reservation, call, reply.usage)
                 return reply
             except W2SError:  # the ledger cannot be written: nothing more may be asked

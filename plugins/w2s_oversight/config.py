@@ -139,13 +139,19 @@ class DebateConfig(ProtocolConfig):
     )
     questions: bool = Field(False, description="The judge asks a question between two rounds.")
     best_of: int = Field(
-        1, ge=1, le=32, description="Candidates for each turn, of which the judge's best is taken."
+        1, ge=1, le=32, description="Candidates for each turn, of which the scorer's best is taken."
+    )
+    scorer: Literal["judge", "quotes"] = Field(
+        "judge",
+        description="judge: the candidate that the judge believes most; quotes: the one with the largest share "
+        "of verified quotes, the first of several. One without a quote comes last.",
     )
 
     def check(self) -> list[str]:
         """A judge that is needed but not named, candidates that are all the same."""
         problems = super().check()
-        if self.judge is None and (self.questions or self.best_of > 1):
+        scores = self.best_of > 1 and self.scorer == "judge"
+        if self.judge is None and (self.questions or scores):
             problems.append("judge: name the model that asks questions and scores candidates")
         if self.best_of > 1 and not self.temperature:
             problems.append("temperature: candidates are all the same at 0; next: set it above 0")

@@ -16,6 +16,13 @@ PROMPTS = {1: "opening", 2: "critique"}
 """Prompt file of a round; all later ones are ``rebuttal``."""
 
 
+def _verified(turn: Turn) -> float:
+    """Share of a turn's quotes that are verified; less than any for a turn without one."""
+    if not turn.quotes:
+        return -1.0
+    return sum(bool(quote["verified"]) for quote in turn.quotes) / len(turn.quotes)
+
+
 @dataclass
 class _Debate:
     """One debate about one row, in one order.
@@ -133,12 +140,30 @@ class Debate(Protocol[DebateConfig]):
     async def _choose(
         self, said: Sequence[tuple[_Debate, Turn]], talk: Talk[DebateConfig], number: int
     ) -> None:
-        """Add turns to their debates; of several candidates the one that the judge believes most."""
+        """Add turns to their debates; of several candidates the one that the scorer finds best."""
         if self.config.best_of == 1:
             for debate, turn in said:
                 debate.turns.append(turn)
             return
+        if self.config.scorer == "quotes":
+            scores: list[float | None] = [_verified(turn) for _, turn in said]
+        else:
+            scores = await self._believed(said, talk, number)
         best: dict[tuple[str, int, str], tuple[float, int]] = {}
+        for (_, turn), score in zip(said, scores, strict=True):
+            if score is not None:
+                key = (turn.example_id, turn.order, turn.speaker)
+                candidate = (score, -turn.sample)
+                best[key] = max(best.get(key, candidate), candidate)
+        for debate, turn in said:
+            key = (turn.example_id, turn.order, turn.speaker)
+            taken = key in best and -best[key][1] == turn.sample
+            debate.turns.append(turn if taken else replace(turn, visibility="nobody"))
+
+    async def _believed(
+        self, said: Sequence[tuple[_Debate, Turn]], talk: Talk[DebateConfig], number: int
+    ) -> list[float | None]:
+        """The probability that the judge gives the side of each candidate, after what was said so far."""
         heard = [
             (debate.case, self._evidence(replace(debate, turns=[*debate.turns, turn]), talk))
             for debate, turn in said
@@ -148,19 +173,15 @@ class Debate(Protocol[DebateConfig]):
         for at, (debate, turn) in enumerate(said):
             place = f"best/{debate.order}/{number}/{turn.speaker}/{turn.sample}"
             by_place.setdefault(place, []).append(at)
+        found: list[float | None] = [None] * len(said)
         for place, rows in by_place.items():
             verdicts = await talk.verdicts("judge", [heard[at] for at in rows], place)
             for at, verdict in zip(rows, verdicts, strict=True):
-                turn = said[at][1]
-                assert turn.side is not None
+                side = said[at][1].side
+                assert side is not None
                 if verdict.status == "ok":
-                    key = (turn.example_id, turn.order, turn.speaker)
-                    candidate = (verdict.p[turn.side], -turn.sample)
-                    best[key] = max(best.get(key, candidate), candidate)
-        for debate, turn in said:
-            key = (turn.example_id, turn.order, turn.speaker)
-            taken = key in best and -best[key][1] == turn.sample
-            debate.turns.append(turn if taken else replace(turn, visibility="nobody"))
+                    found[at] = verdict.p[side]
+        return found
 
     async def _question(
         self, debates: Sequence[_Debate], talk: Talk[DebateConfig], number: int

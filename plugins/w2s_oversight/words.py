@@ -9,7 +9,7 @@ import unicodedata
 from typing import Literal, NamedTuple
 
 _FORGED = re.compile(
-    r"verdict\s*[:：]|<\s*/?\s*[vu]_quote\s*>|=== ?(?:system|user|assistant) ?===", re.IGNORECASE
+    r"verdict[\s*]*[:：]|<\s*/?\s*[vu]_quote\s*>|=== ?(?:system|user|assistant) ?===", re.IGNORECASE
 )
 _QUOTE = re.compile(r"<quote>(.*?)</quote>", re.DOTALL | re.IGNORECASE)
 _TAG = re.compile(r"</?quote>", re.IGNORECASE)

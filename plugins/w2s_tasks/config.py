@@ -92,6 +92,12 @@ class TableConfig(ComponentConfig):
         description="Column or template of the answer that is to be written, in place of choices.",
     )
     label: str = Field("label", description="Column with the class: code from 0, or name.")
+    better: str | None = Field(
+        None,
+        description="Column of the better of two texts, in place of `label`. The template shows both as {first} "
+        "and {second}, in an order drawn from the texts; the first of two `choices` says that {first} is better.",
+    )
+    worse: str | None = Field(None, description="Column of the worse one.")
     label_map: dict[str | int | bool, str] | None = Field(
         None, description="Class name for each value of the label column."
     )
@@ -115,6 +121,10 @@ class TableConfig(ComponentConfig):
             problems.append(
                 "give either `choices` (answers are classes) or `answer` (answers are written)"
             )
+        if (self.better is None) != (self.worse is None):
+            problems.append("give both `better` and `worse`, or neither")
+        if self.better is not None and (len(self.choices or ()) != 2 or self.label_map is not None):
+            problems.append("`better` and `worse` go with two `choices`, and without `label_map`")
         if self.answer is not None and self.label_map is not None:
             problems.append("`label_map` is for classes; leave it out beside `answer`")
         for name in ("template", "group", "answer"):
@@ -165,6 +175,8 @@ class TableConfig(ComponentConfig):
         """Files that are read by content, or the hub's commit; moving files changes nothing."""
         parts = super().key_parts(lambda path: "")
         del parts["path"], parts["id"], parts["revision"]
+        if self.better is None:  # other rows are what they were before there were pairs
+            del parts["better"], parts["worse"]
         if self.id is not None:
             return {**parts, "hub": [self.id, resolve_revision(self.id, self.revision)]}
         files = self.files()

@@ -9,6 +9,7 @@ from w2s_tasks.columns import Record
 from w2s_tasks.config import TableConfig
 from w2s_tasks.hub import read_hub
 from w2s_tasks.labels import LabelReader
+from w2s_tasks.pairs import in_order
 from w2s_tasks.sources import Remarks, Source, open_files, open_hub, rows_of
 from w2s_tasks.template import parse_template
 from w2s_toolkit.contracts import Context, Row, TaskData
@@ -40,7 +41,7 @@ class Table:
         ids = _Ids(self.config.id_column)
         rows: dict[str, Iterator[Row]] = {}
         for name, source in sources.items():
-            self._row(source.first)
+            self._row(self._ordered(source.first))
             rows[name] = _checked(rows_of(source, ctx, _Maker(self, ids), _REMARKS), ids)
         kind: Kind = "classification" if self._answer is None else "generation"
         info = TaskInfo(kind, self.config.choices or (), self.config.question)
@@ -56,6 +57,12 @@ class Table:
         splits = read_hub(config.id, config.config, config.revision)
         feeds = config.feeding(splits)
         return open_hub(config.id, {n: s for n, s in splits.items() if n in feeds.values()}), feeds
+
+    def _ordered(self, record: Record) -> Record:
+        better, worse = self.config.better, self.config.worse
+        if better is None or worse is None:
+            return record
+        return in_order(record, better, worse, self.config.label)
 
     def _row(self, record: Record) -> Row:
         prompt = self._template.render(record.text)
@@ -75,6 +82,7 @@ class Table:
 
     def make(self, record: Record, remarks: Remarks, ids: _Ids) -> Row:
         """One row, with its id where the data has ids."""
+        record = self._ordered(record)
         row = self._row(record)
         if not any(record.text(column).strip() for column in self._template.columns):
             remarks.add("blank_text")

@@ -12,8 +12,9 @@ from learners import NAMES, SklearnMembers, blobs, make_data
 from w2s_ensembles.bagging import Bagging
 from w2s_ensembles.config import BaggingConfig
 from w2s_ensembles.gathered import gather
-from w2s_toolkit.data import Dataset, ModelRef, TaskInfo
+from w2s_toolkit.data import Dataset, LabelSet, ModelRef, TaskInfo
 from w2s_toolkit.errors import AlignmentError, DataError, MissingDependencyError
+from w2s_toolkit.groups import group_codes
 from w2s_toolkit.testing import tiny_dataset
 from w2s_toolkit.testing.members import TinyMembers, patiently
 
@@ -223,6 +224,17 @@ def test_out_of_bag_curve_scores_rows_that_voters_have_not_seen(train, context):
     assert curve[0]["accuracy"] < 0.9
 
 
+def test_out_of_bag_no_member_speaks_of_a_group_it_was_trained_on(train, context):
+    groups = group_codes(train)
+    members = SklearnMembers()
+    ref = bagging(members=5, size="oob").build(members, train, None, context())
+    voted = np.zeros(len(train), bool)
+    for size, asked in enumerate(members.asked, 1):
+        voted |= ~np.isin(groups, groups[train.rows_of(asked.ids)])
+        assert ref.details["curve"][size - 1]["n"] == voted.sum()
+    assert voted.sum() > 0 and len(members.asked) == 5
+
+
 def test_out_of_bag_weights_silence_members_that_know_nothing(train, context):
     members = SklearnMembers(depth=3, distort=broken)
     ref = bagging(members=4, combine="oob").build(members, train, None, context())
@@ -323,6 +335,19 @@ def test_members_of_other_classes_are_refused(train, test_rows, context):
     with pytest.raises(AlignmentError, match=r"member 1 .*'a', 'b', 'c'") as caught:
         bagging(members=3).label(ref, members, test_rows, context())
     assert caught.value.where == "test" and caught.value.next_step
+
+
+def test_members_that_write_among_members_with_classes_are_refused(train, test_rows, context):
+    class Writing(SklearnMembers):
+        def predict(self, ref, data):
+            if self._models[ref.key][0].index != 1:
+                return super().predict(ref, data)
+            return LabelSet(data.ids, np.zeros((len(data), 0)), texts=["red"] * len(data))
+
+    members = Writing()
+    ref = bagging(members=3).build(members, train, None, context())
+    with pytest.raises(AlignmentError, match="member 1 of the ensemble answers in texts"):
+        bagging(members=3).label(ref, members, test_rows, context())
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,38 @@ def test_errors_come_from_rows_an_expert_has_not_seen(context):
             assert np.concatenate(asked["token_weights"]).mean() == pytest.approx(1)
 
 
+def test_supervisors_take_turns_in_the_rounds_of_boosting(context):
+    members = Scripted(knows_what_weighs_most, nothing)
+    TokenBoosting(TokenBoostingConfig(rounds=2, cross_fit=2)).build(
+        members, answers(), None, context()
+    )
+    turns = [(a["index"] >= 1000, a["variation"]["supervisor"]) for a in members.asked]
+    assert sorted(turns) == [(False, 0), (False, 1), (True, 0), (True, 0), (True, 1), (True, 1)]
+
+
+def test_experts_with_other_tokens_cannot_be_boosted_or_weighed(context):
+    class Longer(Scripted):
+        """Its trained members cut an answer into one token more."""
+
+        def score_all(self, refs, data):
+            plain = super().score_all(refs, data)
+            hits = np.zeros((len(data), TOKENS + 1), bool)
+            return [
+                one if ref is None else self._scores(hits, data)
+                for ref, one in zip(refs, plain, strict=True)
+            ]
+
+    boosting = TokenBoosting(TokenBoostingConfig(rounds=2, cross_fit=0))
+    with pytest.raises(DataError, match="into different tokens") as caught:
+        boosting.build(Longer(knows_what_weighs_most, nothing), answers(), None, context())
+    assert "one tokenizer" in caught.value.next_step
+    short, long = (
+        Scripted._scores(np.zeros((4, many), bool), answers(4)) for many in (TOKENS, TOKENS + 1)
+    )
+    with pytest.raises(DataError, match="into different tokens"):
+        mixing_weights([short, long])
+
+
 def test_a_round_that_does_not_beat_the_bare_model_ends_boosting(context):
     def good_once(asked, data):
         if asked["token_weights"] is None:

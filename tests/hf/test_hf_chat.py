@@ -21,6 +21,7 @@ from w2s_hf.model import HFModel
 from w2s_hf.tiny import make_tiny_model
 from w2s_lab.family import folder
 from w2s_toolkit.contracts import ChatFailure, ChatModelSource, ChatRequest, ChatResult, Message
+from w2s_toolkit.errors import ModelError
 from w2s_toolkit.testing import tiny_context
 
 WORDS = "the handle was plosten and sound | a glad thing | I found it weak, even bad".split()
@@ -153,6 +154,56 @@ def test_answers_do_not_depend_on_the_batch(chat: HFChat) -> None:
     assert len(set(together)) > 3
     assert together == [asked(chat, [user(text)])[0] for text in texts]
     assert together == asked(chat, [user(text) for text in reversed(texts)])[::-1]
+
+
+def searching(beams: int, folder_of_stage: Path) -> HFChat:
+    values = {"id": str(folder("lab-s")), "dtype": "float32", "device": "cpu", "beams": beams}
+    return HFChat(HFModel(HFModelConfig.model_validate(values)), tiny_context(folder_of_stage))
+
+
+@pytest.mark.parametrize("beams", [2, 4])
+def test_a_search_finds_what_transformers_finds_one_at_a_time(beams: int, tmp_path: Path) -> None:
+    chat = searching(beams, tmp_path)
+    requests = [user(text, 6 + 5 * number) for number, text in enumerate(some(6))]
+    network = chat._model.language_model(chat._ctx)
+    alone = []
+    for request in requests:
+        prompt = torch.tensor([ChatText(TOKENIZER, "lab").prompt(request.messages).ids])
+        with torch.inference_mode():
+            found = network.generate(
+                input_ids=prompt,
+                attention_mask=torch.ones_like(prompt),
+                max_new_tokens=request.max_tokens,
+                num_beams=beams,
+                do_sample=False,
+            )
+        written = found[0, prompt.shape[1] :]
+        alone.append(TOKENIZER.decode(written, skip_special_tokens=True).strip())
+    together = asked(chat, requests)
+    assert together == alone
+    assert together == asked(chat, requests[::-1])[::-1]
+    assert together != asked(searching(1, tmp_path / "greedy"), requests)
+
+
+def test_a_search_ends_at_stop_too(tmp_path: Path) -> None:
+    chat = searching(3, tmp_path)
+    whole = asked(chat, [user("What does plosten mean?", 30)])[0]
+    cut = asked(chat, [user("What does plosten mean?", 30, stop=(" ",))])[0]
+    assert " " in whole and cut and " " not in cut
+
+
+def test_a_search_draws_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="4 beams, and is asked to draw them"):
+        asked(searching(4, tmp_path), [user("So?"), user("So?", temperature=0.7)])
+
+
+def test_a_model_without_a_search_has_the_key_it_had() -> None:
+    def key(**more: Any) -> dict[str, Any]:
+        config = HFModelConfig.model_validate({"id": str(folder("lab-s")), **more})
+        return config.key_parts(str)
+
+    assert "beams" not in key() and key() == key(beams=1)
+    assert key(beams=2)["beams"] == 2
 
 
 def test_samples_follow_their_own_seed_in_any_batch(chat: HFChat) -> None:

@@ -59,10 +59,10 @@ def test_one_member_is_itself(way, rule, members, batch):
 
 
 @pytest.mark.parametrize("way", ["greedy", "beams", "without cache"])
-@pytest.mark.parametrize("rule", ["mean", "product"])
-def test_equal_members_are_one(way, rule, members, batch):
+@pytest.mark.parametrize(("rule", "sharpness"), [("mean", 0.0), ("product", 0.0), ("mean", 2.0)])
+def test_equal_members_are_one(way, rule, sharpness, members, batch):
     alone = write(members[0], batch, **WAYS[way])
-    equal = Mixture([members[0]] * 4, [0.5, 1.0, 2.0, 0.1], rule)
+    equal = Mixture([members[0]] * 4, [0.5, 1.0, 2.0, 0.1], rule, sharpness)
     assert write(equal, batch, **WAYS[way]) == alone
 
 

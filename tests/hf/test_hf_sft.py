@@ -16,6 +16,7 @@ from w2s_hf.config import HFModelConfig, LoraSettings
 from w2s_hf.mixture import Mixture
 from w2s_hf.sft import Sft, SftTeacher
 from w2s_hf.sft_config import SftConfig, SftTeacherConfig
+from w2s_hf.tiny import make_tiny_model
 from w2s_hf.writer import mixture, trained
 from w2s_toolkit.contracts import Together
 from w2s_toolkit.data import Dataset, Example, LabelSet, ModelRef, TaskInfo, content_id
@@ -280,6 +281,11 @@ def test_members_with_adapters_share_one_copy_of_the_base(make_ctx, folders, tmp
             assert np.array_equal(one.token_log_probs.flat, alone[number])
     written = teacher.label_together(Together(members, [1.0, 0.0], "mean"), models, val, ctx)
     assert written.texts == teacher.label(members[0], val, ctx).texts
+    # So does it together with copies of itself.
+    for rule, sharpness in (("mean", 0.0), ("product", 0.0), ("mean", 2.0)):
+        copies = Together([members[0]] * 3, [0.5, 1.0, 0.2], rule, sharpness)
+        written = teacher.label_together(copies, ["adapted"] * 3, val, ctx)
+        assert written.texts == teacher.label(members[0], val, ctx).texts
     counted = []
     for weights in ([1.0, 0.0], [0.5, 0.5]):
         ctx.counters.clear()
@@ -351,6 +357,21 @@ def test_long_rows_are_cut_and_counted(make_ctx):
     assert [w["code"] for w in ctx.warnings] == ["truncated"]
     said = student.label(ref, data.blind(), ctx)
     assert len(said) == 6
+
+
+def test_models_with_other_tokens_do_not_write_together(make_ctx, folders, tmp_path):
+    data = questions(8)
+    make_tiny_model(
+        tmp_path / "other", ["other words than these", *data.prompts], hidden=16, layers=1
+    )
+    ctx = make_ctx(other=HFModelConfig(id=str(tmp_path / "other"), dtype="float32"))
+    teacher = SftTeacher(SftTeacherConfig(model="llama", **QUICK))
+    refs = [ModelRef("supervisors/sft", folder=name) for name in ("a", "b")]
+    together = Together(refs, [1.0, 1.0], "mean")
+    for ask in (teacher.label_together, teacher.score_together):
+        with pytest.raises(ModelError, match="'other' have different tokens") as caught:
+            ask(together, ["llama", "other"], data, ctx)
+        assert "vote" in caught.value.next_step
 
 
 def test_what_it_cannot_do_is_said(make_ctx, make_data):

@@ -263,8 +263,8 @@ def test_a_ledger_that_cannot_be_written_ends_it_at_once_for_all(
     def full(*_: Any, **__: Any) -> None:
         raise StoreError("the ledger cannot be written: no space left on device")
 
-    monkeypatch.setattr(ctx.calls.ledger, "settle", full)
-    with proxied() as proxy:
+    with proxied() as proxy, monkeypatch.context() as broken:
+        broken.setattr(ctx.calls.ledger, "settle", full)
         hosted = model(proxy.url, max_concurrency=2)
 
         async def twice() -> list[Any]:
@@ -273,6 +273,9 @@ def test_a_ledger_that_cannot_be_written_ends_it_at_once_for_all(
             return await asyncio.gather(*same, return_exceptions=True)
 
         assert [type(e) for e in asyncio.run(twice())] == [StoreError, StoreError]
+        broken.undo()
+        [answer] = generate(hosted, context(), [ask("the same")])
+        assert answer.cache_hit, "what came before it could be settled is kept"
         assert sum(proxy.sent.values()) == 1, "not sent again, which would be paid for again"
 
 

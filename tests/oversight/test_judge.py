@@ -228,6 +228,21 @@ def test_shots_show_gold_of_their_own_rows_alone(context: Make, weak: Source) ->
     ], "the order of answers is that of the question"  # fmt: skip
 
 
+@pytest.mark.parametrize("supervisor", ["judge", "assistant_direct"])
+def test_whatever_gold_is_the_same_is_asked(context: Make, weak: Source, supervisor: str) -> None:
+    asked = []
+    for name, shift in (("one", 0), ("other", 1)):
+        rows = [
+            type(e)(e.id, e.prompt, e.choices, (e.gold or 0) ^ shift, group=e.group, meta=e.meta)
+            for e in reviews(4)
+        ]
+        data = Dataset.from_examples(rows, reviews(1).info, "pool")
+        component(supervisor, model="weak").label(None, data.blind(), context(name))
+        asked.append(weak.prompts())
+        weak.log.clear()
+    assert asked[0] == asked[1] and not [p for p in asked[0] if "GOLD" in p]
+
+
 def test_the_assistants_own_answers_ignore_evidence(context: Make, weak: Source) -> None:
     data = with_texts(reviews(2), [Evidence((View("HEARSAY"),))] * 2)
     direct = component("assistant_direct", model="weak").label(None, data.blind(), context())

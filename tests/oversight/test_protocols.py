@@ -43,6 +43,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "best_of": {
         "use": "debate", "debater": "strong", "judge": "weak", "best_of": 3, "temperature": 1.0,
     },
+    "best_quotes": {
+        "use": "debate", "debater": "strong", "scorer": "quotes", "best_of": 2, "temperature": 1.0,
+    },
     "open": {"use": "consultancy", "advisor": "strong", "side": "open"},
     **{name: {"use": name, **values} for name, values in TALKING.items()},
 }  # fmt: skip
@@ -182,6 +185,23 @@ def test_the_best_candidate_is_the_one_the_judge_believes(context: Make, weak: S
     for one, row in zip(evidence, ("row0", "row1", "row2"), strict=True):
         assert all(text in one.views[0].text for text in texts[row])
     assert len(weak.log) == 2 * len(said), "the judge hears each candidate in both orders"
+
+
+def test_the_best_candidate_is_the_one_whose_quotes_are_real(
+    context: Make, weak: Source, strong: Source
+) -> None:
+    real, made_up = "<quote>the edge was</quote>", "<quote>the edge broke</quote>"
+    said = {0: "No quote.", 1: made_up, 2: f"{real} {made_up}", 3: f"Look: {real}", 4: real}
+    strong.answer = lambda request: said[request.sample_index]
+    held("best_quotes", reviews(3), ctx := context(), best_of=5)
+    taken = [t for t in turns(ctx) if t.visibility == "all"]
+    assert [t.sample for t in taken] == [3] * 6, (
+        "the first of the best, for three rows and two sides"
+    )
+    assert {t.visibility for t in turns(ctx) if t.sample != 3} == {"nobody"} and not weak.log
+    said = {0: "No quote.", 1: made_up}
+    held("best_quotes", reviews(1), ctx := context("worse"))
+    assert {t.sample for t in turns(ctx) if t.visibility == "all"} == {1}
 
 
 def test_of_many_choices_two_are_argued_about(context: Make) -> None:

@@ -332,3 +332,44 @@ def test_four_emotions_as_a_table(shared_data, load):
         choices=("anger", "joy", "optimism", "sadness"),
     )
     assert {r.gold for r in sources["test"]} == {0, 1, 2, 3}
+
+
+PAIRED = {
+    "template": "{first} | {second}",
+    "choices": ("A", "B"),
+    "better": "chosen",
+    "worse": "rejected",
+}
+
+
+def test_pairs_are_shown_in_an_order_that_tells_nothing(tmp_path, write, load):
+    rows = [{"chosen": f"good {i}", "rejected": f"bad {i}"} for i in range(60)]
+    turned = [{"chosen": r["rejected"], "rejected": r["chosen"]} for r in rows]
+    made = []
+    for name, some in (("rows", rows), ("turned", turned)):
+        path = str(write(tmp_path / f"{name}.jsonl", some))
+        made.append(load("table", path=path, **PAIRED)[1]["data"])
+    for row, source in zip(made[0], rows, strict=True):
+        assert row.prompt.split(" | ")[row.gold] == source["chosen"]
+        assert sorted(row.prompt.split(" | ")) == sorted(source.values())
+    assert [r.prompt for r in made[0]] == [r.prompt for r in made[1]]
+    assert [r.gold for r in made[0]] == [1 - r.gold for r in made[1]]
+    assert 15 < sum(r.gold for r in made[0]) < 45
+
+
+def test_faults_of_pairs_are_told(tmp_path, write, load):
+    path = str(write(tmp_path / "rows.jsonl", [{"chosen": "x", "rejected": "y"}]))
+
+    def problems(**keys):
+        return TableConfig(**{**PAIRED, "path": path, **keys}).check()
+
+    assert problems() == []
+    assert "give both" in problems(worse=None)[0]
+    assert "two `choices`" in problems(choices=("A", "B", "C"))[0]
+    with pytest.raises(DataError, match=r"no column 'choosen'.*did you mean 'chosen'"):
+        load("table", path=path, **{**PAIRED, "better": "choosen"})
+
+
+def test_rows_without_pairs_have_the_key_they_had(tmp_path, write):
+    path = str(write(tmp_path / "rows.jsonl", ROWS))
+    assert not {"better", "worse"} & set(key_of(path=path))
