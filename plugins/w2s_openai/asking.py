@@ -51,6 +51,8 @@ class _Patience:
         self._config = config
         self._until: float | None = None
         self._last: CallError | None = None
+        # With less time than this no answer is waited for.
+        self._least = min(1.0, config.max_elapsed_s / 4)
         self.sent = self.lost = 0
 
     def check(self) -> None:
@@ -59,7 +61,7 @@ class _Patience:
         Raises:
             CallError: that of the last attempt.
         """
-        if self._last is not None and self._until is not None and time.monotonic() >= self._until:
+        if self._last is not None and self._late(0.0):
             raise self._last
 
     def begin(self) -> float:
@@ -76,8 +78,10 @@ class _Patience:
         if isinstance(error, CallError) and error.sent:
             self._last = error
             self.lost += not error.throttled
-        late = self._until is not None and time.monotonic() + state.upcoming_sleep >= self._until
-        return late or self.lost >= self._config.max_attempts
+        return self._late(state.upcoming_sleep) or self.lost >= self._config.max_attempts
+
+    def _late(self, wait: float) -> bool:
+        return self._until is not None and time.monotonic() + wait + self._least >= self._until
 
 
 class Asker:

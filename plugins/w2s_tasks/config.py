@@ -175,7 +175,9 @@ class TableConfig(ComponentConfig):
         """Files that are read by content, or the hub's commit; moving files changes nothing."""
         parts = super().key_parts(lambda path: "")
         del parts["path"], parts["id"], parts["revision"]
-        if self.better is None:  # other rows are what they were before there were pairs
+        if (
+            self.better is None and self.worse is None
+        ):  # other rows are what they were before there were pairs
             del parts["better"], parts["worse"]
         if self.id is not None:
             return {**parts, "hub": [self.id, resolve_revision(self.id, self.revision)]}

@@ -24,9 +24,19 @@ def review(split: str, i: int) -> dict[str, Any]:
     return {"text": f"The {split} film no. {i} was {word} — naïve, too", "label": i % 2}
 
 
+PAIRS = "in place of label, see below"
+
+
 class TestTable(TaskContract):
     use = "table"
-    fixed = {"id": HUB, "config": HUB, "revision": HUB, "answer": "excludes choices, see below"}
+    fixed = {
+        "id": HUB,
+        "config": HUB,
+        "revision": HUB,
+        "answer": "excludes choices, see below",
+        "better": PAIRS,
+        "worse": PAIRS,
+    }
     other_values = {
         "label_map": {"0": "bad", "1": "good"},
         "id_column": "number",
@@ -70,6 +80,8 @@ class TestTableOfAnswers(TaskContract):
         "revision": HUB,
         "choices": "excludes answer, see above",
         "label_map": "is for choices",
+        "better": PAIRS,
+        "worse": PAIRS,
     }
     other_values = {
         "id_column": "number",
@@ -99,6 +111,31 @@ class TestTableWithIds(TestTable):
         "id_column": "text",
         "feeds": {"*": "one", "x": "one"},
     }
+
+
+class TestTableOfPairs(TaskContract):
+    use = "table"
+    fixed = {
+        "id": HUB,
+        "config": HUB,
+        "revision": HUB,
+        "answer": "excludes choices, see above",
+        "label": "pairs have better and worse instead",
+        "label_map": "is for labels",
+    }
+    other_values = {
+        "better": "film",
+        "worse": "number",
+        "id_column": "number",
+        "group": "film",
+        "feeds": {"*": "train"},
+    }
+    bad_configs = [{"better": "no_such_column"}, {"worse": None}, {"choices": ["a", "b", "c"]}]
+
+    def make_config(self, folder: Path) -> Mapping[str, Any]:
+        values = dict(TestTable().make_config(folder))
+        values |= {"template": "First: {first}\nSecond: {second}"}
+        return {**values, "better": "text", "worse": "film"}
 
 
 class TestSst2(TaskContract):

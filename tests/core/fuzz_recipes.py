@@ -221,6 +221,8 @@ class Fuzzer:
                 text = text.replace(
                     f"use: {task['use']}\n", f"use: {task['use']}\n  path: hub\n", 1
                 )
+            # Further tasks, in a matrix: their ids stand on lines of their own.
+            text = re.sub(r"(?m)^(\s+)id: \S+/\S+$", r"\1path: rows.jsonl", text)
             found[recipe.name] = text.replace("../lab/", "lab/")
             if (prompts := Path(recipe.path).parent / "lab").is_dir():
                 shutil.copytree(prompts, self.folder / "lab", dirs_exist_ok=True)
@@ -236,6 +238,7 @@ class Fuzzer:
             "opinion": "positive",
             "txt": "fine",
         }
+        row |= {"chosen": "fine", "rejected": "foul"}
         row |= {"question": "q", "correct_answer": "a", "support": ""}
         row |= {f"distractor{n}": f"d{n}" for n in (1, 2, 3)} | {"soft_label": [0.5, 0.5]}
         line = json.dumps(row) + "\n"
