@@ -59,16 +59,16 @@ def main() -> None:
     taken = f"Taken on {describe().replace(chr(10), '; ')}."
     with tempfile.TemporaryDirectory() as fresh:
         parts = [PARTS[name](options.work or Path(fresh)) for name in options.only]
-    if len(parts) == len(PARTS):
-        parts.append(taken)
+    if len(options.only) == len(PARTS):
+        text = "\n\n".join([*parts, taken])
+        if options.write:
+            write_between(options.write, START, END, text)
     else:
         parts = [f"{part}\n\n{taken}" for part in parts]
-    print("\n\n".join(parts))
-    if options.write and len(options.only) == len(PARTS):
-        write_between(options.write, START, END, "\n\n".join(parts))
-    elif options.write:
-        for part in parts:
+        text = "\n\n".join(parts)
+        for part in parts if options.write else ():
             _replace(options.write, part)
+    print(text)
 
 
 def _replace(page: Path, part: str) -> None:

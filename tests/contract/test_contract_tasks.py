@@ -24,15 +24,14 @@ def review(split: str, i: int) -> dict[str, Any]:
     return {"text": f"The {split} film no. {i} was {word} — naïve, too", "label": i % 2}
 
 
+FROM_HUB = {"id": HUB, "config": HUB, "revision": HUB}
 PAIRS = "in place of label, see below"
 
 
 class TestTable(TaskContract):
     use = "table"
     fixed = {
-        "id": HUB,
-        "config": HUB,
-        "revision": HUB,
+        **FROM_HUB,
         "answer": "excludes choices, see below",
         "better": PAIRS,
         "worse": PAIRS,
@@ -75,9 +74,7 @@ class TestTable(TaskContract):
 class TestTableOfAnswers(TaskContract):
     use = "table"
     fixed = {
-        "id": HUB,
-        "config": HUB,
-        "revision": HUB,
+        **FROM_HUB,
         "choices": "excludes answer, see above",
         "label_map": "is for choices",
         "better": PAIRS,
@@ -116,9 +113,7 @@ class TestTableWithIds(TestTable):
 class TestTableOfPairs(TaskContract):
     use = "table"
     fixed = {
-        "id": HUB,
-        "config": HUB,
-        "revision": HUB,
+        **FROM_HUB,
         "answer": "excludes choices, see above",
         "label": "pairs have better and worse instead",
         "label_map": "is for labels",
