@@ -194,17 +194,18 @@ def test_an_interruption_at_any_time_is_no_traceback(toy_recipe: Path, executor:
     for tenths in (3, 6, 9, 13):
         process = subprocess.Popen(
             [*command, "--executor", executor, "--set", f"seed={tenths}"],
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             # A shell that starts jobs in the background lets them ignore Ctrl-C.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
         time.sleep(tenths / 10)
         process.send_signal(signal.SIGINT)
-        _, shown = process.communicate(timeout=60)
-        # Python itself ends by the signal where it struck inside code that was made from a string.
+        result, shown = process.communicate(timeout=60)
+        # Python itself ends by the signal where it struck inside code that was made from a string,
+        # and where it has taken down its handlers already: after all was done and said.
         assert process.returncode in (0, 130, -signal.SIGINT), shown
         assert "Traceback" not in shown, shown
-        assert process.returncode == 0 or "topped" in shown
+        assert "topped" in shown or "report   " in result, shown
 
 
 def _wait_for(text: str) -> None:
