@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
-from w2s_toolkit.config import EnsemblerConfig
+from w2s_toolkit.config import Digest, EnsemblerConfig
 
 Difference = Literal["data", "features", "layers", "seeds", "models"]
 Pick = Literal["one_se", "best"]
@@ -134,12 +134,22 @@ class GradientBoostingConfig(_RoundsConfig):
 class TokenBoostingConfig(_RoundsConfig):
     """``use: token_boosting``."""
 
+    reweight: Literal["loss", "resample"] = Field(
+        "loss",
+        description="Weights of tokens weigh the loss, or tokens are drawn by them and the others "
+        "masked.",
+    )
     retries: int = Field(
         3, ge=0, le=9, description="New seeds for a round that does not beat the bare model."
     )
     rule: Literal["mean", "product"] = Field(
         "mean", description="Weighted mean of the experts' next-token probabilities, or product."
     )
+
+    def key_parts(self, digest: Digest) -> dict[str, Any]:
+        """Weights that weigh the loss are what there was before tokens could be drawn."""
+        parts = super().key_parts(digest)
+        return {k: v for k, v in parts.items() if (k, v) != ("reweight", "loss")}
 
 
 WHOLE_ANSWERS = ("vote", "rescore")

@@ -75,6 +75,11 @@ def reweighted_tokens(
     weights: Sequence[FloatArray], wrong: Sequence[BoolArray], say: float
 ) -> list[FloatArray]:
     """As :func:`reweighted`, over the tokens of all answers: they sum to one together."""
-    ends = np.cumsum([len(w) for w in weights])[:-1]
     flat = reweighted(np.concatenate(weights), np.concatenate(wrong), say)
+    return as_tokens(flat, weights)
+
+
+def as_tokens(flat: FloatArray, like: Sequence[FloatArray]) -> list[FloatArray]:
+    """One number a token of all answers, (t,), cut into answers as long as those of ``like``."""
+    ends = np.cumsum([len(row) for row in like])[:-1]
     return [np.asarray(part, dtype=np.float64) for part in np.split(flat, ends)]

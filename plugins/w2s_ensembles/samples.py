@@ -67,10 +67,14 @@ def bootstrap(groups: IntArray, rng: np.random.Generator) -> Sample:
 
 def resample(weights: FloatArray, rng: np.random.Generator) -> Sample:
     """As many rows as there are, drawn with replacement in proportion to ``weights`` (n,)."""
-    share = weights / weights.sum()
-    counts = rng.multinomial(len(share), share)
+    counts = drawn(weights, rng)
     rows = np.flatnonzero(counts)
-    return Sample(rows, counts[rows].astype(np.float64))
+    return Sample(rows, counts[rows])
+
+
+def drawn(weights: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """(n,) how often each was drawn, of n draws with replacement in proportion to ``weights`` (n,)."""
+    return rng.multinomial(len(weights), weights / weights.sum()).astype(np.float64)
 
 
 def out_of_bag(sample: Sample, rows: int) -> BoolArray:

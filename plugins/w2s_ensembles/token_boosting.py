@@ -20,13 +20,14 @@ from w2s_ensembles.curve import choose
 from w2s_ensembles.gathered import from_json, to_json
 from w2s_ensembles.rounds import helper_number
 from w2s_ensembles.samme import (
+    as_tokens,
     clamped,
     initial_token_weights,
     reweighted_tokens,
     token_alpha,
     weighted_error,
 )
-from w2s_ensembles.samples import IntArray, Use, folds, member_seed, stream
+from w2s_ensembles.samples import IntArray, Use, drawn, folds, member_seed, stream
 from w2s_toolkit.contracts import Context, MemberFactory, Together
 from w2s_toolkit.data import BoolArray, Dataset, FloatArray, LabelSet, ModelRef
 
@@ -52,6 +53,10 @@ class TokenBoosting:
     with the first expert alone. All kept experts write together, token by token, from the mean of
     their distributions weighted by their say.
 
+    With ``reweight: resample`` tokens are not weighed but drawn: as many as there are, with
+    replacement, in proportion to their weights. The loss of a token counts as often as it was drawn,
+    and those that were not drawn are masked; they are still read.
+
     Source: EnsemW2S (Agrawal et al. 2024, arXiv 2410.04571), section 3. Errors on rows that a round's
     expert has not seen (``cross_fit``) and the choice of the number of rounds are ours; what the say
     is, is our reconstruction.
@@ -73,8 +78,13 @@ class TokenBoosting:
         if config.needs_val:
             val_groups = writing_groups(require_val(val, "stop: val", ctx.stage))
         require_group_count(groups, max(1, config.cross_fit), "boosting with these folds", train)
-        kept, before = self._boost(members, train, groups, ctx)
-        refs = [one.ref for one in kept] or [_expert(members, train, 0, None, (0, 0), ctx.seed)]
+        untrained = tokens_of(members.score_all([None], train)[0]).wrong
+        first = initial_token_weights([len(row) for row in untrained])
+        before = clamped(_error(first, untrained), sum(map(len, first)))
+        redraw = config.reweight == "resample"
+        rounds = _Rounds(members, train, groups, config.cross_fit, ctx.seed, redraw=redraw)
+        kept = self._boost(rounds, first, before, ctx)
+        refs = [one.ref for one in kept] or [rounds.expert(0, 0, first)]
         says = [one.say for one in kept] or [1.0]
         curve = []
         if val is not None and config.needs_val:
@@ -105,14 +115,14 @@ class TokenBoosting:
         return Together(refs, ref.details["weights"][: len(refs)], ref.details["rule"])
 
     def _boost(
-        self, members: MemberFactory, train: Dataset, groups: IntArray, ctx: Context
-    ) -> tuple[Sequence[_Kept], float]:
-        """The rounds that were kept, and the error of the model before fine-tuning."""
-        untrained = tokens_of(members.score_all([None], train)[0])
-        weights = initial_token_weights([len(row) for row in untrained.wrong])
-        total = sum(len(row) for row in weights)
-        before = clamped(_error(weights, untrained.wrong), total)
-        rounds = _Rounds(members, train, groups, self.config.cross_fit, ctx.seed)
+        self, rounds: _Rounds, weights: Sequence[FloatArray], before: float, ctx: Context
+    ) -> Sequence[_Kept]:
+        """The rounds that were kept.
+
+        Args:
+            weights: the first ones.
+            before: error of the model before fine-tuning, under these.
+        """
         kept = list[_Kept]()
         for number in range(self.config.rounds):
             found = self._round(rounds, number, weights, before)
@@ -134,7 +144,7 @@ class TokenBoosting:
                 )
                 break
             weights = reweighted_tokens(weights, found.wrong, found.say)
-        return kept, before
+        return kept
 
     def _round(
         self, rounds: _Rounds, number: int, weights: Sequence[FloatArray], before: float
@@ -153,18 +163,29 @@ class TokenBoosting:
 
 
 class _Rounds:
-    """Asks for experts, and for the helpers that tell how good they are on rows they have not seen."""
+    """Asks for experts, and for the helpers that tell how good they are on rows they have not seen.
+
+    Args:
+        number: of folds; 0 to judge an expert on the rows it was trained on.
+        redraw: draw tokens by their weights in place of weighing their loss.
+    """
 
     def __init__(
-        self, members: MemberFactory, train: Dataset, groups: IntArray, number: int, seed: int
+        self,
+        members: MemberFactory,
+        train: Dataset,
+        groups: IntArray,
+        number: int,
+        seed: int,
+        *,
+        redraw: bool = False,
     ) -> None:
-        self._members, self._train, self._seed = members, train, seed
+        self._members, self._train, self._seed, self._redraw = members, train, seed, redraw
         self._folds = folds(groups, number, stream(seed, Use.FOLDS)) if number else None
 
     def expert(self, number: int, attempt: int, weights: Sequence[FloatArray]) -> ModelRef:
         """The promise of the expert itself, trained on all rows."""
-        index = helper_number(number, attempt, 0) if attempt else number
-        return _expert(self._members, self._train, index, weights, (number, attempt), self._seed)
+        return self._fit(self._train, weights, number, attempt, 0)
 
     def unseen(self, number: int, attempt: int, weights: Sequence[FloatArray]) -> list[BoolArray]:
         """Where the round's expert is wrong, token by token; waits for it."""
@@ -175,38 +196,31 @@ class _Rounds:
         for fold in range(int(self._folds.max()) + 1):
             rows = np.flatnonzero(self._folds != fold)
             own = [weights[row] for row in rows.tolist()]
-            index = helper_number(number, attempt, fold + 1)
-            part = self._train.take(rows)
-            helpers.append(_expert(self._members, part, index, own, (number, attempt), self._seed))
+            helpers.append(self._fit(self._train.take(rows), own, number, attempt, fold + 1))
         said: list[AnswerTokens] = [
             tokens_of(labels) for labels in self._members.score_all(helpers, self._train)
         ]
         return [said[fold].wrong[row] for row, fold in enumerate(self._folds.tolist())]
 
-
-def _expert(
-    members: MemberFactory,
-    train: Dataset,
-    index: int,
-    weights: Sequence[FloatArray] | None,
-    turn: tuple[int, int],
-    seed: int,
-) -> ModelRef:
-    """The promise of one expert; weights are scaled to a mean of one, equal ones are left out.
-
-    Args:
-        turn: number of the round, by which supervisors take turns, and of the attempt at it.
-    """
-    number, attempt = turn
-    variation = {"supervisor": number} | (
-        {"seed": member_seed(seed, index, attempt)} if attempt else {}
-    )
-    if weights is not None:
+    def _fit(
+        self, train: Dataset, weights: Sequence[FloatArray], number: int, attempt: int, slot: int
+    ) -> ModelRef:
+        """The promise of one expert. Token weights have a mean of one; equal ones are left out."""
+        index = helper_number(number, attempt, slot) if attempt or slot else number
+        # Supervisors take turns by the round.
+        variation = {"supervisor": number} | (
+            {"seed": member_seed(self._seed, index, attempt)} if attempt else {}
+        )
         flat = np.concatenate(weights)
-        scaled = [row * (len(flat) / flat.sum()) for row in weights]
+        if self._redraw:
+            rng = stream(self._seed, Use.RESAMPLE, number, attempt, slot)
+            scaled = as_tokens(drawn(flat, rng), weights)
+        else:
+            scaled = [row * (len(flat) / flat.sum()) for row in weights]
         even = all(np.allclose(row, 1.0, rtol=0, atol=1e-12) for row in scaled)
-        weights = None if even else scaled
-    return members.fit(index, train, token_weights=weights, variation=variation)
+        return self._members.fit(
+            index, train, token_weights=None if even else scaled, variation=variation
+        )
 
 
 def _error(weights: Sequence[FloatArray], wrong: Sequence[BoolArray]) -> float:

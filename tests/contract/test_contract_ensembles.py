@@ -95,6 +95,11 @@ class TestTokenBoosting(WritingContract):
     bad_configs = [{"rounds": 1}, {"cross_fit": 1}, {"rule": "vote"}]
 
 
+class TestTokenBoostingDrawn(WritingContract):
+    use = "token_boosting"
+    config = {"rounds": 2, "cross_fit": 2, "reweight": "resample"}
+
+
 class TestTokenBoostingChosen(WritingContract):
     use = "token_boosting"
     config = {"rounds": 3, "stop": "val", "cross_fit": 0, "rule": "product"}

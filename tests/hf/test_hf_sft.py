@@ -136,6 +136,19 @@ def test_token_weights_say_what_is_learnt(make_ctx):
     assert first.mean() > 0.9 > 0.5 > last.mean()
 
 
+def test_a_masked_token_gives_no_loss(make_ctx):
+    """What stands at places that weigh nothing, with nothing after them, does not matter."""
+    data, teacher = questions(16), SftTeacher(SftTeacherConfig(model="llama", **QUICK))
+    rows = [replace(e, gold_text=e.gold_text.replace("story", "plot")) for e in data]
+    other = Dataset.from_examples(rows, data.info, data.name)
+    weights = [np.array([2.0, 0.0, 0.0])] * len(data)  # a word, another, and the end
+    first, second, unmasked = (
+        teacher.fit_member(rows, make_ctx(), token_weights=given).details["weights"]
+        for rows, given in ((data, weights), (other, weights), (other, None))
+    )
+    assert first == second != unmasked
+
+
 def test_equal_weights_are_no_weights(make_ctx):
     data = questions(32)
     teacher = SftTeacher(SftTeacherConfig(model="llama", **{**QUICK, "epochs": 1}))
