@@ -104,6 +104,20 @@ class ModelConfig(ComponentConfig):
         """Choices left to the machine (``dtype: auto``) as they fall here; part of the key."""
         return {}
 
+    def tokens(self, *, thorough: bool = False) -> str:
+        """Identity of its tokens: the same for models whose next tokens can be mixed; empty if not known.
+
+        Asked of the members' models of an ensemble that mixes tokens.
+
+        Args:
+            thorough: whether it may use the network and take seconds, as when a run begins;
+                otherwise it goes by small files on this machine.
+
+        Raises:
+            ModelError: with ``thorough``, the tokens cannot be read.
+        """
+        return ""
+
     def prepare(self) -> None:
         """Find out what planning needs from outside, such as what a server can do.
 
@@ -260,6 +274,13 @@ class EnsemblerConfig(ComponentConfig):
     def width(self) -> int:
         """How many members it asks for at a time: they are trained side by side."""
         return 1
+
+    def instead_of_mixing(self) -> str:
+        """What to do where members' models have different tokens, such as ``vote on whole answers``.
+
+        Empty for an ensembler that mixes no next tokens, to which they do not matter.
+        """
+        return ""
 
 
 class WatchConfig(ComponentConfig):

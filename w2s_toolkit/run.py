@@ -23,6 +23,7 @@ from w2s_toolkit.plan.export import ask_plugins, key_facts, plan_json, plan_reci
 from w2s_toolkit.plan.graph import Graph
 from w2s_toolkit.plan.plan import Plan
 from w2s_toolkit.recipe.load import Recipe
+from w2s_toolkit.recipe.token_checks import require_equal_tokens
 from w2s_toolkit.registry import Registry
 from w2s_toolkit.rundir import RunDir, environment
 from w2s_toolkit.store import Object, Store
@@ -82,8 +83,8 @@ def run_recipe(
     Errors of stages and interruptions end up in the outcome, with everything finished kept.
 
     Raises:
-        RecipeError: the recipe cannot be planned.
-        ModelError: a hosted model cannot be asked what it can do.
+        RecipeError: the recipe cannot be planned, or members that mix their tokens have different ones.
+        ModelError: a hosted model cannot be asked what it can do, or a model's tokens cannot be read.
         RegistryError: no such executor.
         UsageError: the run directory cannot be made, or ``jobs`` does not fit threads or executor.
         StoreError: the store cannot be written.
@@ -94,6 +95,7 @@ def run_recipe(
     place.prepare()
     os.environ.update(calm_openmp(os.environ))
     prepare_models(recipe, registry)
+    require_equal_tokens(recipe.cells)
     plan = plan_recipe(recipe, place)
     threads = threads or default_threads()
     runner = _executor(registry, executor) if executor else None

@@ -16,6 +16,7 @@ _FOLDS = (
     "on, of which a fine-tuned model knows nearly all."
 )
 _ALONE = "next: use its supervisor without an ensembler, or ask for 2 or more"
+_WHOLE = "combine: rescore or vote"
 
 
 class BaggingConfig(EnsemblerConfig):
@@ -151,6 +152,10 @@ class TokenBoostingConfig(_RoundsConfig):
         parts = super().key_parts(digest)
         return {k: v for k, v in parts.items() if (k, v) != ("reweight", "loss")}
 
+    def instead_of_mixing(self) -> str:
+        """See :meth:`EnsemblerConfig.instead_of_mixing`."""
+        return f"choose among whole answers (writers with {_WHOLE})"
+
 
 WHOLE_ANSWERS = ("vote", "rescore")
 """Ways to combine that choose among answers and mix no tokens."""
@@ -185,6 +190,11 @@ class WritersConfig(EnsemblerConfig):
     def needs_val(self) -> bool:
         """Whether it cannot do without validation data."""
         return self.size == "val" or self.combine in ("learned", "gate")
+
+    def instead_of_mixing(self) -> str:
+        """See :meth:`EnsemblerConfig.instead_of_mixing`."""
+        whole = self.combine in WHOLE_ANSWERS
+        return "" if whole else f"choose among whole answers ({_WHOLE})"
 
     @property
     def rule(self) -> Literal["mean", "product"]:

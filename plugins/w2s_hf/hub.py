@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -152,12 +153,17 @@ def hub_revision(model_id: str, revision: str | None) -> str:
     )
 
 
+def folder_here(model_id: str, revision: str | None) -> Path | None:
+    """The folder of a local or cached model; None where it is not on this machine."""
+    if (folder := local_folder(model_id)) is not None:
+        return folder
+    sha = _cached_revision(model_id, revision)
+    return _cache_folder(model_id) / "snapshots" / sha if sha else None
+
+
 def read_config(model_id: str, revision: str | None) -> dict[str, Any] | None:
     """``config.json`` of a local or cached model; None where it is not on this machine."""
-    folder = local_folder(model_id)
-    if folder is None:
-        sha = _cached_revision(model_id, revision)
-        folder = _cache_folder(model_id) / "snapshots" / sha if sha else None
+    folder = folder_here(model_id, revision)
     if folder is None:
         return None
     try:
@@ -185,13 +191,25 @@ def download(model_id: str, sha: str, *, code: bool) -> Path:
     Raises:
         ModelError: it cannot be fetched.
     """
+    folder = download_files(model_id, sha, [*LOADED_FILES, "*.py"] if code else LOADED_FILES)
+    if problems := folder_problems(folder):
+        raise _from_problem(problems[0].replace(str(folder), f"model {model_id!r}"))
+    return folder
+
+
+def download_files(model_id: str, sha: str, patterns: Iterable[str]) -> Path:
+    """A folder with the files of a hub model that match, fetched if needed.
+
+    Raises:
+        ModelError: they cannot be fetched.
+    """
     import huggingface_hub
 
     try:
         path = huggingface_hub.snapshot_download(
             model_id,
             revision=sha,
-            allow_patterns=[*LOADED_FILES, "*.py"] if code else list(LOADED_FILES),
+            allow_patterns=list(patterns),
             ignore_patterns=list(_NOT_DOWNLOADED),
         )
     except Exception as error:  # see hub_revision
@@ -199,10 +217,7 @@ def download(model_id: str, sha: str, *, code: bool) -> Path:
             f"model {model_id!r} cannot be fetched from the hub: {str(error).splitlines()[0]}",
             next_step="check the network, or --set models.NAME.id=PATH with a local folder",
         ) from error
-    folder = Path(path)
-    if problems := folder_problems(folder):
-        raise _from_problem(problems[0].replace(str(folder), f"model {model_id!r}"))
-    return folder
+    return Path(path)
 
 
 def _from_problem(problem: str) -> ModelError:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from w2s_hf import hub
+from w2s_hf import hub, vocabulary
 from w2s_hf.hardware import resolve_dtype
 from w2s_toolkit.config import NEUTRAL, Digest, ModelConfig, PathOrId
 
@@ -87,6 +87,17 @@ class HFModelConfig(ModelConfig):
         if kind == "encoder-decoder":
             return frozenset()
         return frozenset({"generate", "choice_probs", "train"})
+
+    def tokens(self, *, thorough: bool = False) -> str:
+        """See :meth:`ModelConfig.tokens`: from ``tokenizer.json``, or by opening the tokenizer."""
+        folder, code = hub.folder_here(self.id, self.revision), self.trust_remote_code
+        if folder is None or (thorough and hub.local_folder(self.id) is None):
+            if not thorough:
+                return ""
+            sha = hub.hub_revision(self.id, self.revision)
+            files = [*vocabulary.FILES, "*.py"] if code else vocabulary.FILES
+            folder = hub.download_files(self.id, sha, files)
+        return vocabulary.identity(folder, thorough=thorough, code=code)
 
     def resolved(self) -> dict[str, Any]:
         """``dtype`` as it falls on this machine."""

@@ -42,6 +42,10 @@ class LabModelConfig(HFModelConfig):
         """The hash of the model's files."""
         return self.as_hf().fingerprint(digest)
 
+    def tokens(self, *, thorough: bool = False) -> str:
+        """Those of the model's files."""
+        return self.as_hf().tokens(thorough=thorough)
+
     def capabilities(self) -> frozenset[str]:
         """All: the family are decoders with weights."""
         return frozenset({"generate", "choice_probs", "train"})

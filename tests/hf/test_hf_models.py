@@ -101,6 +101,7 @@ def test_a_cached_hub_model_is_found_offline(monkeypatch, tmp_path, folders):
     config = HFModelConfig(id="some/gpt")
     assert config.fingerprint(digest) == sha
     assert config.capabilities() == {"generate", "choice_probs", "train"}
+    assert config.tokens() == HFModelConfig(id=str(folders["gpt2"])).tokens() != ""
 
 
 def test_capabilities_follow_the_architecture(folders):

@@ -1,4 +1,4 @@
-"""Checks across the blocks of one cell: names, splits, leakage. No file is read here."""
+"""Checks across the blocks of one cell: names, splits, leakage. No data is read here."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from w2s_toolkit.config import (
 from w2s_toolkit.recipe.problems import Problems
 from w2s_toolkit.recipe.references import is_reference
 from w2s_toolkit.recipe.round_checks import check_rounds
+from w2s_toolkit.recipe.token_checks import check_tokens
 from w2s_toolkit.registry import AUTHORS, suggestion
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def check_cell(cell: Cell, problems: Problems) -> None:
             _unknown_split(cell, problems, (*phase.path, "pool"), phase.pool)
         for use in components(phase):
             _check_names(cell, use, problems)
+        check_tokens(cell, phase, problems)
         _check_leakage(phase, problems)
     for use in (*cell.models.values(), cell.task):
         _check_names(cell, use, problems)
