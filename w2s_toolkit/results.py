@@ -73,6 +73,8 @@ def collect(plan: Plan, store: Store, partial: Mapping[str, str] | None = None) 
         results["rounds"] = _rounds(plan, store)
     if members := traits.ensembles(plan, store):
         results["ensembles"] = members
+    if sizes := traits.sizes(plan, store):
+        results["sizes"] = sizes
     results["signatures"] = failure_signatures(results)
     return results
 

@@ -11,7 +11,7 @@ import numpy as np
 from w2s_toolkit.data import BoolArray, Dataset, LabelSet
 from w2s_toolkit.plan.plan import SUPERVISOR, Plan, Predicted
 from w2s_toolkit.stages.rows import DATA
-from w2s_toolkit.stages.work import LABELS
+from w2s_toolkit.stages.work import LABELS, read_ref
 from w2s_toolkit.store import Object, Store
 
 
@@ -74,6 +74,26 @@ def _ensemble(plan: Plan, store: Store, item: Predicted, made: Object) -> Iterat
         "members": [float(one.mean()) for one in right] if len(data) else [],
         "best": _best(right),
     }
+
+
+def sizes(plan: Plan, store: Store) -> list[dict[str, Any]]:
+    """Ensembles whose size was chosen: how good the first 1, 2, … members are, and how many were kept.
+
+    ``points``: ``size``, and the measure named in ``by``, with its standard error (``accuracy_se``).
+    """
+    out = []
+    for stage in (*plan.graph.planned, *plan.graph.followed):
+        found = store.get(stage.key, verify=False) if stage.kind == "build" else None
+        details = read_ref(found.path).details if found else {}
+        by = str(details.get("curve_by") or "accuracy")
+        points = [
+            p for p in details.get("curve") or () if {"size", by} <= p.keys() and p[by] is not None
+        ]
+        if details.get("size") in [point["size"] for point in points]:
+            head = {"stage": stage.id, "phase": stage.name.partition("/")[0], "by": by}
+            chosen = {"points": points, "size": details["size"]}
+            out.append({**head, "cells": sorted(stage.cells), **chosen})
+    return out
 
 
 def _right(made: Object, data: Dataset) -> BoolArray:

@@ -74,7 +74,7 @@ class GradientBoosting:
         if val is not None and val_gold is not None:
             curve = _curve(details, gather(members, refs, val), val_gold)
         size = choose(curve, by="log_loss", pick=config.pick) if curve else len(refs)
-        details |= {"size": size, "curve": curve}
+        details |= {"size": size, "curve": curve, "curve_by": "log_loss"}
         return ModelRef("ensemblers/gradient_boosting", classes=train.info.classes, details=details)
 
     def label(self, ref: ModelRef, members: MemberFactory, data: Dataset, ctx: Context) -> LabelSet:

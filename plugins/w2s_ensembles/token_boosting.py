@@ -98,6 +98,7 @@ class TokenBoosting:
             "rule": config.rule,
             "size": choose(curve, by="log_loss", pick=config.pick) if curve else len(refs),
             "curve": curve,
+            "curve_by": "log_loss",
         }
         return ModelRef("ensemblers/token_boosting", capabilities=("generate",), details=details)
 

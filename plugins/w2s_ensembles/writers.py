@@ -77,6 +77,7 @@ class Writers:
             "sharpness": sharpness,
             "size": size,
             "curve": curve,
+            "curve_by": "log_loss",
         }
         return ModelRef("ensemblers/writers", capabilities=("generate",), details=details)
 

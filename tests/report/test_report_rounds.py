@@ -16,6 +16,7 @@ from w2s_toolkit.report.blocks import blocks
 from w2s_toolkit.report.curves import curves
 from w2s_toolkit.report.generations import compared_blocks, generations, round_of, without_rounds
 from w2s_toolkit.report.html import write_report
+from w2s_toolkit.report.sizes import sizes
 from w2s_toolkit.signatures import failure_signatures
 from w2s_toolkit.stages.watch import GoldWatch
 
@@ -185,3 +186,41 @@ def test_a_curve_is_drawn_for_students_that_were_looked_at() -> None:
     # A curve over epochs, from which a supervisor's was chosen, is none of these.
     results["curves"][0]["points"] = [{"epoch": 1, "accuracy": 0.7, "loss": 0.5}]
     assert curves(blocks(results), results) is None
+
+
+def _sizes(by: str = "accuracy", kept: int = 2) -> dict[str, Any]:
+    results = results_of()
+    values = (0.61, 0.68, 0.683)
+    results["sizes"] = [
+        {
+            "stage": "bootstrap/supervisor/build",
+            "phase": "bootstrap",
+            "by": by,
+            "cells": [0],
+            "points": [{"size": n, by: v, f"{by}_se": 0.01} for n, v in enumerate(values, 1)],
+            "size": kept,
+        }
+    ]
+    return results
+
+
+@pytest.mark.parametrize("by", ["accuracy", "log_loss"])
+def test_the_size_of_an_ensemble_is_drawn_with_what_it_was_chosen_by(by: str) -> None:
+    results = _sizes(by)
+    plot = sizes(blocks(results), results)
+    assert plot is not None
+    said = "accuracy" if by == "accuracy" else "log loss"
+    assert f"2 of 3 kept ({said} 0.680)" in str(plot.svg)
+    assert ">members</text>" in str(plot.svg)
+    assert sizes(blocks(results_of()), results_of()) is None
+
+
+def test_several_seeds_of_an_ensemble_share_a_panel(make_run: MakeRun) -> None:
+    results = _sizes()
+    results["sizes"].append({**results["sizes"][0], "size": 3})
+    plot = sizes(blocks(results), results)
+    assert plot is not None
+    assert "2 of 3 kept (accuracy 0.680), 3 of 3 kept (accuracy 0.683)" in str(plot.svg)
+    folder = make_run(results)
+    assert "Size of the ensemble" in write_report(folder).read_text()
+    assert (folder / "figures" / "sizes.svg").exists()

@@ -164,7 +164,13 @@ class Ensembler(Protocol):
     def build(
         self, members: MemberFactory, train: Dataset, val: Dataset | None, ctx: Context
     ) -> ModelRef:
-        """Ask for members and return one reference that labels; ``train`` and ``val`` hold gold."""
+        """Ask for members and return one reference that labels; ``train`` and ``val`` hold gold.
+
+        Where it chooses how many members to keep, the report draws by what, if ``details`` of the
+        reference hold ``size``, the number kept, and ``curve``: a list of mappings with ``size``,
+        ``accuracy`` and ``accuracy_se`` (standard error) of the first members together, or with
+        another measure that ``curve_by`` names.
+        """
 
     def label(self, ref: ModelRef, members: MemberFactory, data: Dataset, ctx: Context) -> LabelSet:
         """Combined labels of a reference that :meth:`build` made. ``data`` is blind.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import sqrt
 from typing import TYPE_CHECKING, Any
 
@@ -62,15 +62,25 @@ def curves(found: Sequence[Block], results: Mapping[str, Any]) -> Plot | None:
 def _panels(
     found: Sequence[Block], results: Mapping[str, Any]
 ) -> list[tuple[str, list[Mapping[str, Any]]]]:
+    looked_at = [
+        row
+        for row in results.get("curves") or []
+        if any("agreement" in point for point in row["points"])
+    ]
+    return by_combination(found, results, looked_at)
+
+
+def by_combination(
+    found: Sequence[Block], results: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]
+) -> list[tuple[str, list[Mapping[str, Any]]]]:
+    """Rows of stages, which name ``phase``, ``cells`` and ``stage``, by the title of their combination."""
     names = {
         (b.phase, canonical(b.group)): ", ".join(p for p in parts if p != b.split)
         for b, parts in zip(found, title_parts(found), strict=True)
     }
     cells = results.get("cells") or []
     out: dict[str, list[Mapping[str, Any]]] = {}
-    for row in results.get("curves") or []:
-        if not any("agreement" in point for point in row["points"]):
-            continue
+    for row in rows:
         axes = cells[row["cells"][0]]["axes"]
         group = canonical({k: v for k, v in axes.items() if k != "seed"})
         title = names.get((row["phase"], group), str(row["stage"]).partition("[")[0])

@@ -181,7 +181,15 @@ def _plots(
     """Pictures by name; those that there is no data for are left out."""
     if not found:
         return {}
-    from w2s_toolkit.report import bars, curves, generations, recovered, reliability, staircase
+    from w2s_toolkit.report import (
+        bars,
+        curves,
+        generations,
+        recovered,
+        reliability,
+        sizes,
+        staircase,
+    )
 
     classes = len(task.get("classes") or ())
     phases = generations.without_rounds(found)
@@ -192,6 +200,7 @@ def _plots(
         "agreement": bars.agreement(phases),
         "generations": generations.generations(found, results),
         "curves": curves.curves(found, results),
+        "sizes": sizes.sizes(found, results),
         "reliability": reliability.reliability(
             phases if any(b.find("student", "ece") for b in phases) else found,
             results.get("tables") or [],
