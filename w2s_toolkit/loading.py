@@ -157,8 +157,10 @@ class Run:
         path = self.path / "stages" / name
         if not (path / "manifest.json").exists():
             ids = [s["id"] for s in json.loads((self.path / "plan.json").read_text())["stages"]]
+            cells = [i for i in ids if i.startswith(f"{name}[")]  # of a matrix
+            hint = f"; did you mean {cells[0]!r}?" if cells else suggestion(name, ids)
             raise UsageError(
-                f"the run has no stage {name!r}{suggestion(name, ids)}",
+                f"the run has no stage {name!r}{hint}",
                 where=str(self.path),
                 next_step="the run's plan.json lists all of them, 'w2s plan' those of a recipe",
             )

@@ -164,7 +164,7 @@ WHOLE_ANSWERS = ("vote", "rescore")
 class WritersConfig(EnsemblerConfig):
     """``use: writers``."""
 
-    members: int = Field(5, ge=2, le=1000, description="Number of members.")
+    members: int = Field(5, ge=1, le=1000, description="Number of members.")
     by: tuple[Literal["data", "seeds", "models"], ...] = Field(
         ("data",),
         min_length=1,
@@ -208,6 +208,8 @@ class WritersConfig(EnsemblerConfig):
     def check(self) -> list[str]:
         """Settings that contradict each other."""
         problems = []
+        if self.members == 1:
+            problems.append(f"members: an ensemble of one member is that member; {_ALONE}")
         if len(set(self.by)) < len(self.by):
             problems.append("by: every word once")
         if self.combine in WHOLE_ANSWERS and self.size == "val":

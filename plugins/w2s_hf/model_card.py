@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from w2s_hf.model import HFModel
 from w2s_hf.sft_config import WritingConfig
@@ -50,6 +51,18 @@ started from.
 """
 
 
+def supervision(provenance: Mapping[str, Any]) -> str:
+    """What made answers, from the provenance of their labels.
+
+    ``gold answers``, ``supervisors/sft (lab-xs)``, or ``ensemblers/writers of supervisors/sft (lab-xs)``.
+    """
+    made = str(provenance.get("component") or "")
+    if not made:
+        return "gold answers"
+    members, called = provenance.get("members"), provenance.get("called")
+    return made + (f" of {members}" if members else "") + (f" ({called})" if called else "")
+
+
 def mixture_card(models: Sequence[str], together: Together) -> str:
     """Of an ensemble that writes together; ``models`` are what its members started from, one each."""
     rows = "\n".join(
@@ -57,12 +70,17 @@ def mixture_card(models: Sequence[str], together: Together) -> str:
         for number, (name, weight) in enumerate(zip(models, together.weights, strict=True))
     )
     how = "mean of probabilities" if together.rule == "mean" else "product of probabilities"
+    title = (
+        "1 language model"
+        if len(models) == 1
+        else f"{len(models)} language models that write together"
+    )
     sure = f", surer members counting more (sharpness {together.sharpness:g})"
     return f"""---
 tags: [w2s-toolkit, ensemble, weak-to-strong]
 ---
 
-# {len(models)} language models that write together
+# {title}
 
 Each next token comes from the weighted {how} of the members{sure if together.sharpness else ""}. Members
 without weight are not in this folder; each of the others is an ordinary folder of transformers.

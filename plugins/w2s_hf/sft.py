@@ -131,7 +131,9 @@ class SftTeacher(_Writer):
         """See :meth:`JointWriter.label_together`."""
         each = [ctx.model(name) for name in models]
         with mixture(each, together, ctx) as network:
-            return write_with(self.name, each[0], self.config, network, data, ctx)
+            labels = write_with(self.name, each[0], self.config, network, data, ctx)
+        called = ", ".join(dict.fromkeys(model.name for model in each))
+        return replace(labels, provenance={**labels.provenance, "called": called})
 
     def score_together(
         self, together: Together, models: Sequence[str], data: Dataset, ctx: Context

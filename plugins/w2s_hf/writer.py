@@ -30,7 +30,7 @@ from w2s_hf.completions import (
 )
 from w2s_hf.memory import out_of_memory
 from w2s_hf.model import HFModel, files_digest, weight_bytes
-from w2s_hf.model_card import model_card
+from w2s_hf.model_card import model_card, supervision
 from w2s_hf.quiet import quiet
 from w2s_hf.sft_config import WritingConfig
 from w2s_hf.train import autocast
@@ -120,8 +120,8 @@ def fit_writer(
     with quiet():
         tokenizer.save_pretrained(folder)
     digest = files_digest(folder.glob("*.safetensors"))
-    taught = answers.provenance.get("component") or "gold answers"
     tokens = int(sum(pairs.lengths))
+    taught = supervision(answers.provenance)
     card = model_card(model, config, taught, len(pairs), tokens, apart=apart)
     (folder / "README.md").write_text(card, encoding="utf-8")
     details: dict[str, Any] = {"weights": digest, "rows": len(pairs), "model": model.fingerprint}
@@ -330,6 +330,7 @@ def _labels(
             "component": component,
             "version": VERSION,
             "model": model.fingerprint,
+            "called": model.name,
             "weights": weights,
         },
         **answers,

@@ -35,6 +35,24 @@ def test_four_members_grow_to_eight_by_training_four(w2s: Any, toy_recipe: Path)
     assert "first/supervisor/build" in more
 
 
+def test_the_plan_tells_how_many_members_are_there(
+    w2s: Any, toy_recipe: Path, tmp_path: Path
+) -> None:
+    def told(*args: object) -> str:
+        lines = w2s("plan", toy_recipe, *args).stdout.splitlines()
+        return next(line for line in lines if line.strip().startswith("build "))
+
+    more = ("--set", "phases.first.ensemble={use: toy_bag, members: 8}")
+    assert "member" not in told(*BAG).partition("to run")[2]  # there is no data yet
+    ran(w2s, toy_recipe, *BAG)
+    before = sorted(path for path in tmp_path.rglob("*") if "lock" not in path.name)
+    assert "4 of 8 members cached" in told(*more)
+    assert sorted(path for path in tmp_path.rglob("*") if "lock" not in path.name) == before
+    # Who asks for more once it has heard of the first is waited for.
+    later = ("--set", "phases.first.ensemble={use: toy_bag, halves: true}")
+    assert "2 of 2 members cached, more will be asked for" in told(*later)
+
+
 def test_the_floor_is_one_supervisor_and_the_supervisor_the_ensemble(
     w2s: Any, toy_recipe: Path
 ) -> None:

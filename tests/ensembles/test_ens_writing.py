@@ -340,6 +340,9 @@ def test_a_recipe_of_writers_runs(ensemble, recipe, w2s):
     said = run.predictions("student", "test")
     assert set(said["gold"]) <= {f"{color} stone" for color in COLORS}
     assert isinstance(said["predicted"].iloc[0], str)
+    card = (run.stage("p/student/train") / "model" / "README.md").read_text()
+    taught = "token_boosting" if "token_boosting" in ensemble else "writers"
+    assert f"Supervised by | ensemblers/{taught} of supervisors/sft" in card
     if "token_boosting" in ensemble:
         folder = run.stage("p/supervisor/build")
         details = json.loads((folder / "ref.json").read_text())["details"]

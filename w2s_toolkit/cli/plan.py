@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from w2s_toolkit.plan.graph import Stage
     from w2s_toolkit.plan.plan import Plan
     from w2s_toolkit.plan.why import Explainer
+    from w2s_toolkit.registry import Registry
     from w2s_toolkit.store import Store
 
 
@@ -28,11 +29,16 @@ def plan(recipe: str, overrides: tuple[str, ...], store: Path, full: bool, as_js
     """Show the stages of RECIPE: which are cached, which will run, and why."""
     from w2s_toolkit.plan.export import plan_json
     from w2s_toolkit.plan.why import Explainer
+    from w2s_toolkit.stages.foresight import members_asked
 
-    made, place = _plan(recipe, overrides, store)
+    made, place, registry = _plan(recipe, overrides, store)
     explainer = Explainer(made.graph, place)
     status = {s.key: "cached" if place.has(s.key) else "to run" for s in made.graph}
     why = {s.key: explainer.why(s) for s in made.graph if status[s.key] == "to run"}
+    for stage in made.graph:
+        asked = members_asked(stage, place, registry) if stage.key in why else None
+        if asked:
+            why[stage.key] += f"; {asked}"
     if as_json:
         click.echo(json.dumps(plan_json(made, status=status, why=why), indent=1, default=str))
         return
@@ -58,7 +64,7 @@ def explain(
     from w2s_toolkit.plan.why import Explainer
     from w2s_toolkit.registry import suggestion
 
-    made, place = _plan(recipe, overrides, store)
+    made, place, _ = _plan(recipe, overrides, store)
     found = made.graph.find(stage)
     if not found:
         ids = [s.id for s in made.graph]
@@ -76,7 +82,7 @@ def explain(
         _print_explained(each, made, place, explainer)
 
 
-def _plan(recipe: str, overrides: tuple[str, ...], store: Path) -> tuple[Plan, Store]:
+def _plan(recipe: str, overrides: tuple[str, ...], store: Path) -> tuple[Plan, Store, Registry]:
     from w2s_toolkit.plan.export import ask_plugins, follow_decisions, plan_recipe
     from w2s_toolkit.recipe.load import find_recipe, load_recipe
     from w2s_toolkit.registry import Registry
@@ -89,7 +95,7 @@ def _plan(recipe: str, overrides: tuple[str, ...], store: Path) -> tuple[Plan, S
     made = plan_recipe(loaded, place)
     made.should_stop = ask_plugins(registry)
     follow_decisions(made, place)
-    return made, place
+    return made, place, registry
 
 
 def _remarks(plan: Plan) -> list[str]:

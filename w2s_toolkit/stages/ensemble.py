@@ -83,11 +83,13 @@ def _built(work: Work, data: Dataset) -> tuple[ModelRef, Members]:
 
 
 def _write_combined(work: Work, labels: LabelSet, data: Dataset) -> None:
+    member = "/".join(work.job.args["members"][0]["component"])
     provenance = {
+        **labels.provenance,  # of members that wrote together: what they are is no news, who asked them is
         "component": "/".join(work.job.component),
+        "members": member,
         "parents": dict(work.job.inputs),
         "stage": work.job.key,
-        **dict(labels.provenance),
     }
     replace(labels, data_digest=data.digest, provenance=provenance).write(work.out / LABELS)
 

@@ -135,6 +135,7 @@ class Members:
         data: splits that members are trained on and label, with their store keys.
         inputs: further inputs of a member's training, by slot.
         name, suffix: of the stages; ``suffix`` tells cells of a matrix apart.
+        keeps: whether what members are trained on is put into the store.
     """
 
     def __init__(
@@ -146,7 +147,10 @@ class Members:
         inputs: Mapping[str, str],
         name: str,
         suffix: str,
+        *,
+        keeps: bool = True,
     ) -> None:
+        self._keeps = keeps
         self._templates, self._store, self._data = templates, store, data
         self._inputs, self._name, self._suffix = dict(inputs), name, suffix
         self.fits: dict[str, Stage] = dict(known)
@@ -356,7 +360,7 @@ class Members:
         table = sample.table()
         parts = {"schema": SCHEMA, "kind": "sample", "content": sample.digest}
         key = hash_of(parts)
-        if self._store.get(key) is None:
+        if self._keeps and self._store.get(key) is None:
             workspace = self._store.workspace(key)
             pq.write_table(table, workspace / FILE)
             label = f"{self._name}/sample"
