@@ -7,7 +7,13 @@ from typing import Any
 import numpy as np
 
 from w2s_ensembles.bags import Bag, make_bag
-from w2s_ensembles.checks import require_groups, require_out_of_bag, truth_of, val_truth
+from w2s_ensembles.checks import (
+    require_every_class,
+    require_groups,
+    require_out_of_bag,
+    truth_of,
+    val_truth,
+)
 from w2s_ensembles.combine import Combined, Rule, combine
 from w2s_ensembles.config import BaggingConfig
 from w2s_ensembles.curve import Point, Truth, choose, prefix_curve
@@ -44,8 +50,9 @@ class Bagging:
         """
         config, truth = self.config, truth_of(train)
         val_gold = val_truth(val, self._asks_for_val(), ctx.stage) if config.needs_val else None
-        if config.combine == "stacking":
+        if config.combine == "stacking" and val is not None and val_gold is not None:
             require_stacking()
+            require_every_class(val_gold, val.info.classes, val.num_classes, val.name)
         bags = self._bags(train, truth, ctx)
         refs = [_ask(members, train, index, bag) for index, bag in enumerate(bags)]
         left, judged, on_val = np.stack([bag.left for bag in bags]), None, None

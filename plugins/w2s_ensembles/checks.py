@@ -91,9 +91,32 @@ def _require(groups: IntArray, least: int, why: str, where: str) -> None:
     number = int(groups.max(initial=-1)) + 1
     if number < least:
         raise DataError(
-            f"{why} needs at least {least} groups of rows; there are {number}",
+            f"{why} needs at least {least} group{'s' * (least != 1)} of rows; there are {number}",
             where=where,
-            next_step="give the split more rows",
+            next_step="give the split rows of more groups"
+            + (", or set a smaller cross_fit" if least > 2 else ""),
+        )
+
+
+def require_every_class(truth: Truth, names: tuple[str, ...], classes: int, where: str) -> None:
+    """Raise where validation data lack a class, of which stacking could then learn nothing.
+
+    Args:
+        truth: of the validation data.
+        names: class names, for the message; may be empty.
+        classes: K.
+        where: the data.
+
+    Raises:
+        DataError: see above.
+    """
+    counts = np.bincount(truth.gold, minlength=classes)
+    if counts.min() == 0:
+        k = int(counts.argmin())
+        raise DataError(
+            f"stacking needs validation rows of every class; there is none of {names[k] if names else k}",
+            where=where,
+            next_step="give it more validation rows, or combine by mean or gate",
         )
 
 
@@ -118,7 +141,9 @@ def require_out_of_bag(
             k = int(counts.argmin())
             raise DataError(
                 f"member {member} left out {counts[k]} rows of class {names[k] if names else k}; "
-                f"an out-of-bag accuracy needs at least {LEAST} of every class",
+                f"an out-of-bag accuracy needs at least {LEAST} of every class, and samples are of "
+                f"whole groups ({int(truth.groups.max()) + 1} here)",
                 where=where,
-                next_step="give the split more rows, or choose on validation data instead of oob",
+                next_step="give the split more rows and groups, or choose on validation data "
+                "instead of oob",
             )

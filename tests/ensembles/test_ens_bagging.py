@@ -297,6 +297,13 @@ def test_without_scikit_learn_nothing_is_trained(train, val, context, monkeypatc
     assert not members.asked
 
 
+def test_without_validation_rows_of_a_class_nothing_is_stacked(train, val, context):
+    members, some = SklearnMembers(), val.take(np.flatnonzero(val.gold != 1))
+    with pytest.raises(DataError, match="there is none of green") as caught:
+        bagging(combine="stacking").build(members, train, some, context())
+    assert caught.value.where == "val" and caught.value.next_step and not members.asked
+
+
 @pytest.mark.parametrize("config", [{"combine": "oob"}, {"size": "oob"}])
 def test_too_few_rows_out_of_bag_are_refused(config, context):
     x, y = blobs(60, seed=1)

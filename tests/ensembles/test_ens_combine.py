@@ -57,6 +57,16 @@ def test_results_are_probabilities(rule, ensemble):
 
 
 @rules
+def test_what_float32_rounds_off_is_made_up_for(rule):
+    rng = np.random.default_rng(0)
+    rough = rng.dirichlet(np.ones(5), size=(3, 400)).astype(np.float32).astype(np.float64)
+    rough[:, :50] = np.eye(5)[rng.integers(5, size=(3, 50))]  # some are certain
+    found = combine(rule, rough * (1 + 1e-6)).probs
+    assert np.isfinite(found).all()
+    np.testing.assert_allclose(found.sum(1), 1, atol=1e-12)
+
+
+@rules
 @given(ensembles())
 @settings(deadline=None)
 def test_a_weight_of_two_is_the_member_twice(rule, ensemble):
