@@ -275,6 +275,14 @@ class EnsemblerConfig(ComponentConfig):
         """How many members it asks for at a time: they are trained side by side."""
         return 1
 
+    def scores_tokens(self) -> bool:
+        """Whether it can say what it gives the tokens of gold answers, if its members can.
+
+        Evaluators that ask for that (:meth:`EvaluatorConfig.scored`) are refused with the recipe where
+        it cannot.
+        """
+        return True
+
     def instead_of_mixing(self) -> str:
         """What to do where members' models have different tokens, such as ``vote on whole answers``.
 

@@ -191,6 +191,10 @@ class WritersConfig(EnsemblerConfig):
         """Whether it cannot do without validation data."""
         return self.size == "val" or self.combine in ("learned", "gate")
 
+    def scores_tokens(self) -> bool:
+        """See :meth:`EnsemblerConfig.scores_tokens`. Whole answers are chosen without it."""
+        return self.combine not in WHOLE_ANSWERS
+
     def instead_of_mixing(self) -> str:
         """See :meth:`EnsemblerConfig.instead_of_mixing`."""
         whole = self.combine in WHOLE_ANSWERS

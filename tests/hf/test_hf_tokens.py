@@ -91,6 +91,15 @@ def test_whole_answers_and_one_tokenizer_may_be_mixed(change, recipe, w2s):
     assert done.returncode == 0, done.stderr
 
 
+def test_whole_answers_are_not_asked_for_their_tokens(recipe, fails, w2s):
+    vote = ["--set", "phases.p.ensemble={use: writers, combine: vote}"]
+    said = fails("validate", recipe, *vote, "--set", "phases.p.evaluate=[accuracy, perplexity]")
+    assert "'perplexity' asks what the supervisor gives single tokens" in said
+    others = "phases.p.evaluate=[{use: perplexity, roles: [weak_floor]}]"
+    done = w2s("validate", recipe, *vote, "--set", others)
+    assert done.returncode == 0, done.stderr
+
+
 def test_what_only_opening_tells_is_told_before_anything_runs(recipe, models, tmp_path, fails):
     """A special token without a number is given one when the tokenizer is opened."""
     shutil.copytree(models / "a", tmp_path / "more")

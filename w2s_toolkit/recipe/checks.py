@@ -39,6 +39,7 @@ def check_cell(cell: Cell, problems: Problems) -> None:
         for use in components(phase):
             _check_names(cell, use, problems)
         check_tokens(cell, phase, problems)
+        _check_scored(phase, problems)
         _check_leakage(phase, problems)
     for use in (*cell.models.values(), cell.task):
         _check_names(cell, use, problems)
@@ -91,6 +92,22 @@ def _check_members(phase: Phase, problems: Problems) -> None:
                 (*phase.path, "supervisors"),
                 f"the supervisors of an ensemble have different {key}",
                 "give all of them one split: out-of-bag rows and weights are rows of it",
+            )
+
+
+def _check_scored(phase: Phase, problems: Problems) -> None:
+    ensemble = phase.ensemble.config if phase.ensemble else None
+    if phase.ensemble is None or not isinstance(ensemble, EnsemblerConfig):
+        return
+    for use in phase.evaluate:
+        if not isinstance(use.config, EvaluatorConfig) or ensemble.scores_tokens():
+            continue
+        if use.config.scored() and "supervisor" in use.config.measured():
+            problems.add(
+                use.path,
+                f"{use.name!r} asks what the supervisor gives single tokens, which {phase.ensemble.name!r} "
+                "cannot say as it is set",
+                "leave it out, name other roles (roles: [student]), or combine members by their tokens",
             )
 
 
