@@ -300,10 +300,14 @@ def test_signatures_tell_of_drift_and_of_imitation() -> None:
         summary += [row(f"loop/{number}", "accuracy", accuracy)]
         summary += [row(f"loop/{number}", "agreement", agreement)]
     bad = {"name": "kept", "value": 0.5, "low": None, "passed": False}
-    rounds = [{"cell": 0, "phase": "loop", "round": 2, "tests": [bad]}]
+    rounds = [
+        {"cell": 0, "phase": "loop", "round": 1, "tests": [], "metrics": {"prior_shift": 0.1}},
+        {"cell": 0, "phase": "loop", "round": 2, "tests": [bad], "metrics": {"prior_shift": 0.5}},
+    ]
     results = {"summary": summary, "rounds": rounds, "cells": [{"axes": {"seed": 0}}]}
     found = {one["name"]: one["message"] for one in failure_signatures(results)}
     assert found["drift_out_of_bounds"] == "round 2: kept is 0.500, out of its bounds"
     assert "rises from 0.800 to 0.950" in found["imitation"]
+    assert "round 2: the shares of classes" in found["answers_collapsed"]
     calm = {**results, "summary": [r | {"value": 0.8} for r in summary], "rounds": []}
     assert not [one for one in failure_signatures(calm) if one["name"] == "imitation"]
