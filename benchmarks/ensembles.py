@@ -63,7 +63,10 @@ WRITING = {
     "mean of tokens": f"{{{WRITERS}, combine: mean}}",
     "product of tokens": f"{{{WRITERS}, combine: product}}",
     "gate by certainty": f"{{{WRITERS}, combine: gate, choose_on: val}}",
+    "learned mixture": f"{{{WRITERS}, combine: learned, choose_on: val}}",
+    "vote on whole answers": f"{{{WRITERS}, combine: vote}}",
     "token boosting, 3 rounds, no folds": "{use: token_boosting, rounds: 3, cross_fit: 0, stop: all}",
+    "token boosting, 2 rounds, 2 folds": "{use: token_boosting, rounds: 2, cross_fit: 2, stop: all}",
 }
 
 
@@ -117,7 +120,7 @@ def _settings() -> dict[str, Setting]:
     minilm = Path((found.submodule_search_locations or [""])[0]) / "model" if found else Path("-")
     tiny, data = DEVELOPMENT / "models" / "TinyStories-656K", DEVELOPMENT / "data"
     real = {"models.weak.id": tiny, "models.strong.id": minilm}
-    rows = "{weak_train: 400, pool: 300, val: 200, test: 400}"
+    rows = "{weak_train: 2000, pool: 1000, val: 300, test: 800}"
     fewer = "{weak_train: 300, pool: 200, val: 100, test: 400}"
     small = {"phases.bootstrap.evaluate": "[accuracy, pgr]"}
     finetuned, sft = "phases.bootstrap.supervisors.finetuned", "phases.bootstrap.supervisors.sft"
@@ -138,14 +141,9 @@ def _settings() -> dict[str, Setting]:
             more={TURNS: {"models": LAB_MODELS, "phases.bootstrap.supervisors": TAKING_TURNS}},
         ),
         "answers": Setting(
-            "Lab, answers to be written by lab-s (supervision only)",
+            "Lab, answers to be written: lab-s teaches lab-l",
             "open_questions/generative",
-            {
-                "baselines": "[weak_floor]",
-                "phases.bootstrap.student": "null",
-                "phases.bootstrap.evaluate": "[accuracy]",
-                "task.splits": "{weak_train: 200, pool: 100, val: 40, test: 200}",
-            },
+            {},
             WRITING,
             sft,
             6,
@@ -155,7 +153,7 @@ def _settings() -> dict[str, Setting]:
             "SST-2, film reviews: TinyStories-656K teaches MiniLM-L6",
             "sst2_minilm",
             {**real, **small, "task.path": data / "sst2", "task.splits": rows},
-            _classifiers(4, ("data", "seeds")),
+            _classifiers(4, ("data", "seeds", "features")),
             finetuned,
             2,
             4,

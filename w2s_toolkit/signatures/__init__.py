@@ -21,9 +21,12 @@ def failure_signatures(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     ``imitation``, and those of :mod:`w2s_toolkit.signatures.compared`. docs/report.md says what each means.
     """
     found: list[dict[str, Any]] = []
+    refused = _refused(results)
     for group, phase in _phases(results["summary"]):
         rows = [r for r in results["summary"] if r["group"] == group and r["phase"] == phase]
         for name, message in _of_phase(rows):
+            if name == "student_below_supervisor" and (group, phase) in refused:
+                continue  # found out already: it supervises nobody
             found.append({"name": name, "group": group, "phase": phase, "message": message})
     return found + comparisons(results) + _imitations(results) + _of_rounds(results)
 
@@ -89,6 +92,17 @@ def _of_rounds(results: Mapping[str, Any]) -> list[dict[str, Any]]:
             )
             found.append({"name": "imitation", "group": group, "phase": phase, "message": message})
     return found
+
+
+def _refused(results: Mapping[str, Any]) -> list[tuple[Any, str]]:
+    """Rounds, as group and phase, whose students were promoted with no seed."""
+    promoted: dict[str, tuple[tuple[Any, str], bool]] = {}
+    for row in results.get("rounds", ()):
+        group = {a: v for a, v in results["cells"][row["cell"]]["axes"].items() if a != "seed"}
+        place = (group, f"{row['phase']}/{row['round']}")
+        before = promoted.get(repr(place), (place, False))[1]
+        promoted[repr(place)] = (place, before or bool(row.get("promoted")))
+    return [place for place, once in promoted.values() if not once]
 
 
 def _rounds_of(rows: Sequence[Row], group: Any, phase: str) -> list[dict[str, float]]:
