@@ -45,7 +45,8 @@ def comparisons(results: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _sizes(places: Sequence[Place]) -> list[dict[str, Any]]:
     """The largest student of a supervisor does no better than a smaller one.
 
-    Students stand in the order in which the recipe has them, and the recipe pairs weak with strong.
+    Students stand in the order in which the recipe has them, which is that of growing size unless
+    ceilings say otherwise.
     """
     taught: dict[tuple[str, str], dict[str, list[Place]]] = {}
     for place in places:
@@ -60,7 +61,9 @@ def _sizes(places: Sequence[Place]) -> list[dict[str, Any]]:
         last = in_order[-1]
         best = max(in_order[:-1], key=lambda place: place.scores["student"].value)
         own, other = last.scores["student"], best.scores["student"]
-        ceiling = last.scores.get("strong_ceiling")
+        ceiling, other_ceiling = (p.scores.get("strong_ceiling") for p in (last, best))
+        if ceiling and other_ceiling and ceiling.value < other_ceiling.value - NEAR:
+            continue  # not the larger one
         if own.value > other.value or (ceiling and own.value > ceiling.value - NEAR):
             continue
         scores = ", ".join(
