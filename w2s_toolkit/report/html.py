@@ -36,6 +36,7 @@ from w2s_toolkit.report.wording import (
     printable,
     role_name,
 )
+from w2s_toolkit.whole import write_whole
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -72,10 +73,8 @@ def write_report(run: Path) -> Path:
         )
     )
     target = run / "report.html"
-    part = target.with_name(".report.html.part")
     # A lone surrogate in a name cannot be written as UTF-8.
-    part.write_bytes(page.encode("utf-8", "replace"))
-    part.replace(target)
+    write_whole(target, page.encode("utf-8", "replace"))
     return target
 
 
