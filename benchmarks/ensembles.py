@@ -17,7 +17,7 @@ import importlib.util
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -126,19 +126,25 @@ def _settings() -> dict[str, Setting]:
     finetuned, sft = "phases.bootstrap.supervisors.finetuned", "phases.bootstrap.supervisors.sft"
     kinds = ("data", "seeds", "features", "layers")
     few = _classifiers(2, ("data",))
+    claims = Setting(
+        "Lab, claims to be judged: lab-xs teaches lab-m",
+        "bagging",
+        {},
+        {
+            **_classifiers(4, kinds),
+            TURNS: _bagging(4, "models"),
+        },
+        finetuned,
+        8,
+        4,
+        more={TURNS: {"models": LAB_MODELS, "phases.bootstrap.supervisors": TAKING_TURNS}},
+    )
     return {
-        "claims": Setting(
-            "Lab, claims to be judged: lab-xs teaches lab-m",
-            "bagging",
-            {},
-            {
-                **_classifiers(4, kinds),
-                TURNS: _bagging(4, "models"),
-            },
-            finetuned,
-            8,
-            4,
-            more={TURNS: {"models": LAB_MODELS, "phases.bootstrap.supervisors": TAKING_TURNS}},
+        "claims": claims,
+        "calibrated": replace(
+            claims,
+            title="The same claims, all labels calibrated by Platt scaling on val",
+            sets={"phases.bootstrap.refine": "[{use: calibrate, on: val, method: platt}]"},
         ),
         "answers": Setting(
             "Lab, answers to be written: lab-s teaches lab-l",
