@@ -79,6 +79,8 @@ def test_larger_students_that_learn_no_more() -> None:
     assert "no_gain_from_size" not in said(sizes({"s": 0.86, "l": 0.85}))
     # A recipe may name the larger one first.
     turned = sizes({"l": 0.72, "s": 0.70})
+    assert "no_gain_from_size" not in said({**turned, "models": ["weak", "s", "l"]})
+    assert "no_gain_from_size" in said({**turned, "models": ["weak", "l", "s"]})
     for row in turned["summary"]:
         if row["role"] == "strong_ceiling" and row["metric"] == "accuracy":
             row |= metric(0.85 if row["phase"] == "l" else 0.75)

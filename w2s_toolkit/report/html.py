@@ -191,7 +191,9 @@ def _plots(
     phases = generations.without_rounds(found)
     drawn = {
         "scores": bars.scores(phases, classes),
-        "staircase": staircase.staircase(generations.not_repeated(found)),
+        "staircase": staircase.staircase(
+            generations.not_repeated(found), results.get("models") or ()
+        ),
         "recovered": recovered.recovered(phases),
         "agreement": bars.agreement(phases),
         "generations": generations.generations(found, results),
