@@ -17,7 +17,7 @@ import importlib.util
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,10 @@ WRITING = {
     "mean of tokens": f"{{{WRITERS}, combine: mean}}",
     "product of tokens": f"{{{WRITERS}, combine: product}}",
     "gate by certainty": f"{{{WRITERS}, combine: gate, choose_on: val}}",
+    "learned mixture": f"{{{WRITERS}, combine: learned, choose_on: val}}",
+    "vote on whole answers": f"{{{WRITERS}, combine: vote}}",
     "token boosting, 3 rounds, no folds": "{use: token_boosting, rounds: 3, cross_fit: 0, stop: all}",
+    "token boosting, 2 rounds, 2 folds": "{use: token_boosting, rounds: 2, cross_fit: 2, stop: all}",
 }
 
 
@@ -117,35 +120,36 @@ def _settings() -> dict[str, Setting]:
     minilm = Path((found.submodule_search_locations or [""])[0]) / "model" if found else Path("-")
     tiny, data = DEVELOPMENT / "models" / "TinyStories-656K", DEVELOPMENT / "data"
     real = {"models.weak.id": tiny, "models.strong.id": minilm}
-    rows = "{weak_train: 400, pool: 300, val: 200, test: 400}"
+    rows = "{weak_train: 2000, pool: 1000, val: 300, test: 800}"
     fewer = "{weak_train: 300, pool: 200, val: 100, test: 400}"
     small = {"phases.bootstrap.evaluate": "[accuracy, pgr]"}
     finetuned, sft = "phases.bootstrap.supervisors.finetuned", "phases.bootstrap.supervisors.sft"
     kinds = ("data", "seeds", "features", "layers")
     few = _classifiers(2, ("data",))
+    claims = Setting(
+        "Lab, claims to be judged: lab-xs teaches lab-m",
+        "bagging",
+        {},
+        {
+            **_classifiers(4, kinds),
+            TURNS: _bagging(4, "models"),
+        },
+        finetuned,
+        8,
+        4,
+        more={TURNS: {"models": LAB_MODELS, "phases.bootstrap.supervisors": TAKING_TURNS}},
+    )
     return {
-        "claims": Setting(
-            "Lab, claims to be judged: lab-xs teaches lab-m",
-            "bagging",
-            {},
-            {
-                **_classifiers(4, kinds),
-                TURNS: _bagging(4, "models"),
-            },
-            finetuned,
-            8,
-            4,
-            more={TURNS: {"models": LAB_MODELS, "phases.bootstrap.supervisors": TAKING_TURNS}},
+        "claims": claims,
+        "calibrated": replace(
+            claims,
+            title="The same claims, all labels calibrated by Platt scaling on val",
+            sets={"phases.bootstrap.refine": "[{use: calibrate, on: val, method: platt}]"},
         ),
         "answers": Setting(
-            "Lab, answers to be written by lab-s (supervision only)",
+            "Lab, answers to be written: lab-s teaches lab-l",
             "open_questions/generative",
-            {
-                "baselines": "[weak_floor]",
-                "phases.bootstrap.student": "null",
-                "phases.bootstrap.evaluate": "[accuracy]",
-                "task.splits": "{weak_train: 200, pool: 100, val: 40, test: 200}",
-            },
+            {},
             WRITING,
             sft,
             6,
@@ -155,7 +159,7 @@ def _settings() -> dict[str, Setting]:
             "SST-2, film reviews: TinyStories-656K teaches MiniLM-L6",
             "sst2_minilm",
             {**real, **small, "task.path": data / "sst2", "task.splits": rows},
-            _classifiers(4, ("data", "seeds")),
+            _classifiers(4, ("data", "seeds", "features")),
             finetuned,
             2,
             4,
