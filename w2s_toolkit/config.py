@@ -257,6 +257,10 @@ class SupervisorConfig(ComponentConfig):
         None, description="Split whose gold labels choose among its checkpoints."
     )
 
+    def prompt(self) -> str:
+        """How rows are put to it, where that is a setting: members that write together read the same."""
+        return ""
+
 
 class EnsemblerConfig(ComponentConfig):
     """Config of an ensembler. Its members are the phase's supervisors, trained again and again."""

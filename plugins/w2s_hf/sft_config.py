@@ -89,3 +89,7 @@ class SftTeacherConfig(SupervisorConfig, WritingConfig):
         description="Replaces some of the gold labels it is trained on: a teacher that was taught wrong "
         "things, for experiments with noisy experts. Validation labels stay as they are.",
     )
+
+    def prompt(self) -> str:
+        """See :meth:`SupervisorConfig.prompt`."""
+        return self.template

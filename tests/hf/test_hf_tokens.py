@@ -100,6 +100,16 @@ def test_whole_answers_are_not_asked_for_their_tokens(recipe, fails, w2s):
     assert done.returncode == 0, done.stderr
 
 
+def test_members_that_write_together_read_the_same(recipe, fails, w2s):
+    two = "{use: sft, model: small}, {use: sft, model: small, template: 'Q {prompt} A'}"
+    change = ["--set", f"phases.p.supervisors=[{two}]"]
+    said = fails("validate", recipe, *change)
+    assert "different ways: {prompt} against Q {prompt} A" in said
+    assert "one template" in said and "combine: rescore or vote" in said
+    vote = ["--set", "phases.p.ensemble={use: writers, combine: vote}"]
+    assert w2s("validate", recipe, *change, *vote).returncode == 0
+
+
 def test_what_only_opening_tells_is_told_before_anything_runs(recipe, models, tmp_path, fails):
     """A special token without a number is given one when the tokenizer is opened."""
     shutil.copytree(models / "a", tmp_path / "more")

@@ -1,4 +1,4 @@
-"""Ensembles that mix next tokens need members whose models have the same ones."""
+"""Ensembles that mix next tokens need members whose models have the same ones, and that read the same."""
 
 from __future__ import annotations
 
@@ -51,7 +51,16 @@ def _difference(cell: Cell, phase: Phase, *, thorough: bool) -> tuple[str, str] 
     configs = [u.config for u in phase.supervisors if isinstance(u.config, SupervisorConfig)]
     models = {c.model: cell.models[c.model] for c in configs if c.model and c.model in cell.models}
     instead = ensemble.instead_of_mixing()
-    if not instead or len(models) < 2:
+    if not instead:
+        return None
+    if len({config.prompt() for config in configs}) > 1:
+        return (
+            f"{phase.ensemble.name!r} lets its members write together, token by token, but they read "
+            "rows in different ways: "
+            + " against ".join(dict.fromkeys(c.prompt() for c in configs)),
+            f"give all supervisors one template, or {instead}",
+        )
+    if len(models) < 2:
         return None
     alike: dict[str, list[str]] = {}
     for name, use in models.items():
