@@ -279,6 +279,10 @@ class EnsemblerConfig(ComponentConfig):
         """How many members it asks for at a time: they are trained side by side."""
         return 1
 
+    def most_members(self) -> int | None:
+        """How many members there are at most, helpers aside; None where that is not a setting."""
+        return None
+
     def scores_tokens(self) -> bool:
         """Whether it can say what it gives the tokens of gold answers, if its members can.
 

@@ -76,6 +76,10 @@ class BaggingConfig(EnsemblerConfig):
         """See :meth:`EnsemblerConfig.width`."""
         return self.members
 
+    def most_members(self) -> int:
+        """See :meth:`EnsemblerConfig.most_members`."""
+        return self.members
+
 
 class _RoundsConfig(EnsemblerConfig):
     """What both kinds of boosting are told."""
@@ -101,6 +105,10 @@ class _RoundsConfig(EnsemblerConfig):
     def width(self) -> int:
         """See :meth:`EnsemblerConfig.width`."""
         return self.cross_fit or 1
+
+    def most_members(self) -> int:
+        """See :meth:`EnsemblerConfig.most_members`."""
+        return self.rounds
 
     def check(self) -> list[str]:
         """Ensembles that are none, and a single fold, which leaves nothing to train on."""
@@ -224,4 +232,8 @@ class WritersConfig(EnsemblerConfig):
 
     def width(self) -> int:
         """See :meth:`EnsemblerConfig.width`."""
+        return self.members
+
+    def most_members(self) -> int:
+        """See :meth:`EnsemblerConfig.most_members`."""
         return self.members

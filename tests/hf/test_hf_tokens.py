@@ -110,6 +110,15 @@ def test_members_that_write_together_read_the_same(recipe, fails, w2s):
     assert w2s("validate", recipe, *change, *vote).returncode == 0
 
 
+@pytest.mark.parametrize(
+    "ensemble", ["{use: writers, members: 2, combine: vote}", "{use: bagging, members: 2}"]
+)
+def test_a_supervisor_that_has_no_turn_is_pointed_at(ensemble, recipe, fails):
+    said = fails("validate", recipe, "--set", f"phases.p.ensemble={ensemble}")
+    assert "| " in said and "{use: sft, model: other}" in said
+    assert "3 supervisors take turns as members" in said and "never be trained" in said
+
+
 def test_what_only_opening_tells_is_told_before_anything_runs(recipe, models, tmp_path, fails):
     """A special token without a number is given one when the tokenizer is opened."""
     shutil.copytree(models / "a", tmp_path / "more")

@@ -86,6 +86,15 @@ def _check_members(phase: Phase, problems: Problems) -> None:
             f"{phase.ensemble.name!r} chooses on gold labels, but no split is named for it",
             "set choose_on here or in the supervisor, such as choose_on: val",
         )
+    most = ensemble.most_members() if isinstance(ensemble, EnsemblerConfig) else None
+    if most is not None and most < len(phase.supervisors):
+        left = phase.supervisors[most]
+        problems.add(
+            left.path,
+            f"{len(phase.supervisors)} supervisors take turns as members, but {phase.ensemble.name!r} "
+            f"has only {most}: this one would never be trained",
+            "ask for as many members as supervisors, or leave some supervisors out",
+        )
     for key in ("train_on", "choose_on"):
         if len({getattr(config, key) for config in configs}) > 1:
             problems.add(
