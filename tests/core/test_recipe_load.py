@@ -56,6 +56,26 @@ def test_a_teacher_never_labels_its_own_training_data_unasked(toy_recipe: Path) 
     assert _load(toy_recipe, overlap, "phases.first.allow_overlap=true")
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "phases.first.supervisors.toy_bayes.choose_on=pool",
+        "phases.first.ensemble={use: toy_bag, choose_on: pool}",
+    ],
+)
+def test_a_teacher_is_not_chosen_by_gold_of_what_it_labels(toy_recipe: Path, change: str) -> None:
+    assert "would label 'pool', by whose gold labels it was chosen" in _problems(toy_recipe, change)
+    assert _load(toy_recipe, change, "phases.first.allow_overlap=true")
+
+
+def test_an_ensemble_does_not_choose_on_what_its_members_know(toy_recipe: Path) -> None:
+    for use in ("bagging, combine: stacking", "bagging, size: val", "adaboost, stop: val"):
+        change = f"phases.first.ensemble={{use: {use}, choose_on: weak_train}}"
+        shown = _problems(toy_recipe, change)
+        assert "would choose on 'weak_train', on which its members are trained" in shown
+    assert _load(toy_recipe, "phases.first.ensemble={use: bagging, choose_on: weak_train}")
+
+
 @pytest.mark.parametrize("split", ["pool", "weak_train"])
 def test_measuring_on_training_data_is_refused(toy_recipe: Path, split: str) -> None:
     shown = _problems(toy_recipe, f"phases.first.evaluate.accuracy={{use: accuracy, on: {split}}}")

@@ -168,6 +168,19 @@ def _unknown_split(cell: Cell, problems: Problems, path: tuple[str | int, ...], 
     )
 
 
+def _check_choice(phase: Phase, supervisor: SupervisorConfig, problems: Problems) -> None:
+    ensemble = phase.ensemble.config if phase.ensemble else None
+    if phase.ensemble is None or not isinstance(ensemble, EnsemblerConfig):
+        return
+    chosen = ensemble.choose_on or supervisor.choose_on
+    if ensemble.needs_val and chosen is not None and chosen == supervisor.train_on:
+        problems.add(
+            phase.ensemble.path,
+            f"{phase.ensemble.name!r} would choose on {chosen!r}, on which its members are trained",
+            "set choose_on to a split that they have not seen, such as choose_on: val",
+        )
+
+
 def _check_leakage(phase: Phase, problems: Problems) -> None:
     supervisor = phase.supervisor.config
     if not isinstance(supervisor, SupervisorConfig):
@@ -178,6 +191,15 @@ def _check_leakage(phase: Phase, problems: Problems) -> None:
             f"the supervisor would label {phase.pool!r}, on which it was trained",
             "train it on another split, or set allow_overlap: true in the phase",
         )
+    for use in (phase.supervisor, phase.ensemble):
+        chosen = getattr(use.config, "choose_on", None) if use else None
+        if use and chosen == phase.pool and not phase.model.allow_overlap:
+            problems.add(
+                (*use.path, "choose_on"),
+                f"the supervisor would label {phase.pool!r}, by whose gold labels it was chosen",
+                "choose on another split, or set allow_overlap: true in the phase",
+            )
+    _check_choice(phase, supervisor, problems)
     student = phase.student.config if phase.student else None
     watched = student.watched() if isinstance(student, StudentConfig) else None
     if phase.student and watched and watched.on == supervisor.train_on:
