@@ -347,6 +347,9 @@ def test_a_recipe_of_writers_runs(ensemble, recipe, w2s):
         folder = run.stage("p/supervisor/build")
         details = json.loads((folder / "ref.json").read_text())["details"]
         assert all(weight > 0 for weight in details["weights"])
+        (chosen,) = json.loads((run.path / "results.json").read_text())["sizes"]
+        assert chosen["size"] == details["size"] and chosen["by"] == "log_loss"
+        assert [point["size"] for point in chosen["points"]] == [1, 2][: len(chosen["points"])]
         scores = pd.read_parquet(run.stage("p/supervisor/score/test") / "labels.parquet")
         assert {"token_log_probs", "token_hits"} <= set(scores.columns)
     again = w2s("run", recipe, *change)
