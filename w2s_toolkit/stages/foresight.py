@@ -41,7 +41,8 @@ def members_asked(stage: Stage, store: Store, registry: Registry) -> Asked | Non
     if stage.kind != "build" or not all(map(store.has, keys.values())):
         return None
     try:
-        data = {s: Dataset.read(store.open(key).path / DATA) for s, key in keys.items()}
+        # Unverified: to look ahead must neither take long nor set anything aside.
+        data = {slot: Dataset.read(store.folder(key) / DATA) for slot, key in keys.items()}
         choose = {"val": stage.inputs["choose"]} if "choose" in stage.inputs else {}
         splits = [(key, data[slot]) for slot, key in keys.items()]
         members = Members(
