@@ -5,41 +5,50 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from w2s_oversight.kept import UNDECIDED
 from w2s_oversight.reading import Talked
 from w2s_toolkit.data import Example
-from w2s_toolkit.report.terminal import blank, line, print_with, table
+from w2s_toolkit.report.terminal import blank, line, print_with
 from w2s_toolkit.report.wording import count, number, printable
 from w2s_toolkit.transcripts import Turn, Verdict
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+SO_FAR = "not ended: what is kept so far; run the recipe again to go on"
+"""Said of a stage that has no transcript yet."""
+
 NARROW = 90
 """On fewer columns, two orders are shown one below the other."""
 
 
 def print_list(talks: Sequence[Talked]) -> None:
-    """One line a stage."""
+    """Each stage with its whole name, what was said in it and what a judge made of that."""
 
     def draw(console: Console) -> None:
-        scored = [[v for v in talk.verdicts.values() if v.status == "ok"] for talk in talks]
-        columns = [
-            ("stage", [talk.stage or talk.judged for talk in talks], False),
-            ("judged in", [talk.judged or "–" for talk in talks], False),
-            ("protocol", [talk.protocol or "–" for talk in talks], False),
-            ("rows", [str(max(len(t.turns), len(t.verdicts))) for t in talks], True),
-            ("turns", [str(sum(map(len, talk.turns.values()))) for talk in talks], True),
-            ("verdicts", [str(len(found)) for found in scored], True),
-            ("flipped", [str(sum(v.flipped for v in found)) for found in scored], True),
-            (
-                "unscored",
-                [str(len(t.verdicts) - len(s)) for t, s in zip(talks, scored, strict=True)],
-                True,
-            ),
-        ]
-        table(console, "", columns, 1)
+        for talk in talks:
+            line(console, talk.stage or talk.judged, style="bold")
+            if talk.stage:
+                said = f"{count(_turns(talk), 'turn')} about {count(len(talk.turns), 'row')}"
+                line(console, f"  {talk.protocol}: {said if talk.turns else 'no turns'}")
+            if talk.judged:
+                line(console, f"  {_judged(talk)}")
+            if not talk.ended:
+                line(console, f"  {SO_FAR}", style="yellow")
 
     print_with(draw)
+
+
+def _turns(talk: Talked) -> int:
+    return sum(map(len, talk.turns.values()))
+
+
+def _judged(talk: Talked) -> str:
+    where = f"{talk.judged}: " if talk.stage else ""
+    scored = [verdict for verdict in talk.verdicts.values() if verdict.status == "ok"]
+    unscored = len(talk.verdicts) - len(scored)
+    flipped = sum(verdict.flipped for verdict in scored)
+    return f"{where}{count(len(scored), 'verdict')}, {flipped} flipped, {unscored} unscored"
 
 
 def print_rows(rows: Sequence[tuple[Talked, Example]], left: int) -> None:
@@ -56,6 +65,8 @@ def print_rows(rows: Sequence[tuple[Talked, Example]], left: int) -> None:
 
 def _row(console: Console, talk: Talked, row: Example) -> None:
     line(console, f"{row.id} · {talk.name}", style="bold")
+    if not talk.ended:
+        line(console, SO_FAR, style="yellow")
     line(console, row.prompt)
     if row.choices:
         gold = None if row.gold is None else row.choices[row.gold]
@@ -81,6 +92,8 @@ def _title(turn: Turn, row: Example) -> str:
         parts.append(f"for {row.choices[turn.side]}")
     if turn.visibility == "nobody":
         parts.append(f"candidate {turn.sample + 1}, not taken")
+    if turn.visibility == UNDECIDED:
+        parts.append(f"candidate {turn.sample + 1}")
     if turn.quotes:
         verified = sum(bool(quote["verified"]) for quote in turn.quotes)
         parts.append(f"{verified} of {count(len(turn.quotes), 'quote')} verified")
