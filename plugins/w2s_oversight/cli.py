@@ -49,6 +49,7 @@ def ls(run: str, stage: str | None, runs: Path, store: Path) -> None:
 )
 @click.option("--below", type=click.FloatRange(0, 1), help="Only verdicts less sure than this.")
 @click.option("--above", type=click.FloatRange(0, 1), help="Only verdicts at least as sure.")
+@click.option("--candidates", is_flag=True, help="With candidate turns that were not taken.")
 @click.option("--limit", type=click.IntRange(1), default=5, show_default=True)
 @runs_option
 @store_option
@@ -59,6 +60,7 @@ def show(
     only: str | None,
     below: float | None,
     above: float | None,
+    candidates: bool,
     limit: int,
     runs: Path,
     store: Path,
@@ -81,7 +83,7 @@ def show(
     if not found:
         what = f"row begins with {example!r}" if example else "row passes these filters"
         raise UsageError(f"no {what}", next_step=f"'w2s transcripts ls {run}' lists what there is")
-    print_rows(found[:limit], len(found) - min(limit, len(found)))
+    print_rows(found[:limit], len(found) - min(limit, len(found)), candidates=candidates)
 
 
 @click.group()

@@ -121,6 +121,13 @@ def problems(folder: Path, *prompt_sets: str) -> list[str]:
     found = []
     for path in sorted(folder.glob("*.txt")):
         name = path.name.split(".")[0]
+        others = [other for other in sets() if (OWN / other / f"{name}.txt").is_file()]
+        if name not in known and others:
+            found.append(
+                f"prompts: {path.name} is a prompt of {' and '.join(others)}, not of {whose}; next: give each "
+                "component a folder of its own"
+            )
+            continue
         if name not in known:
             found.append(
                 f"prompts: {path.name} is no prompt of {whose}{suggestion(name, known)}; next: it "

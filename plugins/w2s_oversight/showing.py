@@ -51,19 +51,21 @@ def _judged(talk: Talked) -> str:
     return f"{where}{count(len(scored), 'verdict')}, {flipped} flipped, {unscored} unscored"
 
 
-def print_rows(rows: Sequence[tuple[Talked, Example]], left: int) -> None:
-    """Rows in full; ``left`` is how many more there are."""
+def print_rows(
+    rows: Sequence[tuple[Talked, Example]], left: int, *, candidates: bool = False
+) -> None:
+    """Rows in full, with candidates that were not taken or without; ``left`` is how many more rows there are."""
 
     def draw(console: Console) -> None:
         for talk, row in rows:
-            _row(console, talk, row)
+            _row(console, talk, row, candidates)
         if left:
             line(console, f"{count(left, 'more row')} like these; --limit shows more", style="dim")
 
     print_with(draw)
 
 
-def _row(console: Console, talk: Talked, row: Example) -> None:
+def _row(console: Console, talk: Talked, row: Example, candidates: bool) -> None:
     line(console, f"{row.id} · {talk.name}", style="bold")
     if not talk.ended:
         line(console, SO_FAR, style="yellow")
@@ -72,7 +74,8 @@ def _row(console: Console, talk: Talked, row: Example) -> None:
         gold = None if row.gold is None else row.choices[row.gold]
         shown = ", ".join(row.choices) + (f" (right: {gold})" if gold is not None else "")
         line(console, shown, "choices: ", style="dim")
-    turns = talk.turns.get(row.id, [])
+    said = talk.turns.get(row.id, [])
+    turns = [turn for turn in said if candidates or turn.visibility != "nobody"]
     orders = sorted({turn.order for turn in turns})
     if len(orders) > 1:
         _side_by_side(console, [[t for t in turns if t.order == o] for o in orders], row)
@@ -80,6 +83,8 @@ def _row(console: Console, talk: Talked, row: Example) -> None:
         blank(console)
         for turn in turns:
             _turn(console, turn, row)
+    if left := len(said) - len(turns):
+        line(console, f"{count(left, 'candidate')} not taken; --candidates shows them", style="dim")
     verdict = talk.verdicts.get(row.id)
     if verdict is not None:
         _verdict(console, verdict, row)

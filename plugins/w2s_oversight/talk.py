@@ -85,7 +85,7 @@ class Talk(Generic[C]):
 
     def read(self, turn: Turn, case: Case) -> str:
         """A turn's text as others read it."""
-        return words.shown(turn.text, case.source, self.config.quotes)
+        return words.shown(turn.text, case.source, self.config.quotes, self._secret)
 
     def told(self, turn: Turn, case: Case, name: str) -> str:
         """A turn under a name, by the prompt file ``turn``."""
