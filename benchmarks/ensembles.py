@@ -17,7 +17,7 @@ import importlib.util
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,8 @@ TAKING_TURNS = (
     f"[{{{TEACHER}, model: weak, epochs: 8, lr: 5e-3}}, "
     f"{{{TEACHER}, model: other, epochs: 8, lr: 2e-3}}]"
 )
+BY_PLATT = {"phases.bootstrap.refine": "[{use: calibrate, on: val, method: platt}]"}
+CALIBRATED = "one teacher, labels calibrated on val"
 TURNS = "bagging: models (lab-xs, lab-s)"
 
 
@@ -63,7 +65,9 @@ WRITING = {
     "mean of tokens": f"{{{WRITERS}, combine: mean}}",
     "product of tokens": f"{{{WRITERS}, combine: product}}",
     "gate by certainty": f"{{{WRITERS}, combine: gate, choose_on: val}}",
+    "mean of tokens, members by seeds": "{use: writers, members: 3, by: [seeds], combine: mean}",
     "token boosting, 3 rounds, no folds": "{use: token_boosting, rounds: 3, cross_fit: 0, stop: all}",
+    "token boosting, 2 rounds, 2 folds": "{use: token_boosting, rounds: 2, cross_fit: 2, stop: all}",
 }
 
 
@@ -117,35 +121,40 @@ def _settings() -> dict[str, Setting]:
     minilm = Path((found.submodule_search_locations or [""])[0]) / "model" if found else Path("-")
     tiny, data = DEVELOPMENT / "models" / "TinyStories-656K", DEVELOPMENT / "data"
     real = {"models.weak.id": tiny, "models.strong.id": minilm}
-    rows = "{weak_train: 400, pool: 300, val: 200, test: 400}"
-    fewer = "{weak_train: 300, pool: 200, val: 100, test: 400}"
+    rows = "{weak_train: 2000, pool: 1000, val: 300, test: 800}"
+    pairs = "{weak_train: 2000, pool: 1500, val: 200, test: 600}"
     small = {"phases.bootstrap.evaluate": "[accuracy, pgr]"}
     finetuned, sft = "phases.bootstrap.supervisors.finetuned", "phases.bootstrap.supervisors.sft"
     kinds = ("data", "seeds", "features", "layers")
-    few = _classifiers(2, ("data",))
+    few = {
+        name: ensemble
+        for name, ensemble in _classifiers(4, ("data",)).items()
+        if "2 folds" not in name
+    }
+    claims = Setting(
+        "Lab, claims to be judged: lab-xs teaches lab-m",
+        "bagging",
+        {},
+        {
+            **_classifiers(4, kinds),
+            TURNS: _bagging(4, "models"),
+        },
+        finetuned,
+        8,
+        4,
+        more={TURNS: {"models": LAB_MODELS, "phases.bootstrap.supervisors": TAKING_TURNS}},
+    )
     return {
-        "claims": Setting(
-            "Lab, claims to be judged: lab-xs teaches lab-m",
-            "bagging",
-            {},
-            {
-                **_classifiers(4, kinds),
-                TURNS: _bagging(4, "models"),
-            },
-            finetuned,
-            8,
-            4,
-            more={TURNS: {"models": LAB_MODELS, "phases.bootstrap.supervisors": TAKING_TURNS}},
+        "claims": claims,
+        "calibrated": replace(
+            claims,
+            title="The same claims, all labels calibrated by Platt scaling on val",
+            sets=BY_PLATT,
         ),
         "answers": Setting(
-            "Lab, answers to be written by lab-s (supervision only)",
+            "Lab, answers to be written: lab-s teaches lab-l",
             "open_questions/generative",
-            {
-                "baselines": "[weak_floor]",
-                "phases.bootstrap.student": "null",
-                "phases.bootstrap.evaluate": "[accuracy]",
-                "task.splits": "{weak_train: 200, pool: 100, val: 40, test: 200}",
-            },
+            {},
             WRITING,
             sft,
             6,
@@ -155,11 +164,12 @@ def _settings() -> dict[str, Setting]:
             "SST-2, film reviews: TinyStories-656K teaches MiniLM-L6",
             "sst2_minilm",
             {**real, **small, "task.path": data / "sst2", "task.splits": rows},
-            _classifiers(4, ("data", "seeds")),
+            {CALIBRATED: "null", **few},
             finetuned,
             2,
             4,
             (tiny, minilm, data / "sst2"),
+            {CALIBRATED: BY_PLATT},
         ),
         "sciq": Setting(
             "SciQ, is this the answer: TinyStories-656K teaches MiniLM-L6",
@@ -167,12 +177,13 @@ def _settings() -> dict[str, Setting]:
             {
                 **real,
                 **small,
-                "task": f"{{use: sciq, path: {data / 'sciq'}, splits: {fewer}}}",
+                "task": f"{{use: sciq, path: {data / 'sciq'}, splits: {pairs}}}",
+                "phases.bootstrap.student.epochs": 2,
             },
             few,
             finetuned,
             2,
-            2,
+            4,
             (tiny, minilm, data / "sciq"),
         ),
     }

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
-import os
 import stat
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from w2s_toolkit.errors import DataError
+from w2s_toolkit.whole import write_whole
 
 
 def canonical(value: Any) -> str:
@@ -65,16 +65,9 @@ class Digests:
         """Write what was learnt; a failure costs only time."""
         if self._memory is None or not self._changed:
             return
-        name = ""
-        try:
+        with contextlib.suppress(OSError):
             self._memory.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=self._memory.parent)
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(self._known, file)
-            Path(name).replace(self._memory)
-        except OSError:
-            if name:
-                Path(name).unlink(missing_ok=True)
+            write_whole(self._memory, json.dumps(self._known).encode())
 
     def _folder(self, folder: Path) -> str:
         files = sorted(

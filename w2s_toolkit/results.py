@@ -53,6 +53,7 @@ def collect(plan: Plan, store: Store, partial: Mapping[str, str] | None = None) 
     results: dict[str, Any] = {
         "schema": SCHEMA,
         "recipe": plan.recipe.name,
+        "models": list(plan.recipe.document.get("models") or ()),
         "task": _task(plan, store),
         "cells": [{"axes": dict(c.axes), "seed": c.seed} for c in plan.recipe.cells],
         "summary": summary + single,

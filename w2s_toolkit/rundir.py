@@ -16,6 +16,7 @@ from typing import Any
 
 from w2s_toolkit.calls.scrub import Scrubber
 from w2s_toolkit.errors import OutputError, UsageError, is_disk_full
+from w2s_toolkit.whole import write_whole
 
 
 class RunDir:
@@ -92,11 +93,9 @@ class RunDir:
             OutputError: it cannot be written.
         """
         target = self.path / name
-        part = target.with_name(f".{target.name}.part")
         with self.explained():
             target.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text(self._scrub(text), encoding="utf-8", errors="backslashreplace")
-            part.replace(target)
+            write_whole(target, self._scrub(text).encode("utf-8", "backslashreplace"))
         return target
 
     def write_json(self, name: str, value: Any) -> Path:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from w2s_metrics.bootstrap import count_by_group, percentiles, replicate
 from w2s_metrics.config import AccuracyConfig, BootstrapConfig
 from w2s_metrics.intervals import proportion
 from w2s_metrics.paired import UNLIKE_ROWS, Hits, draw_two, pair_up
 from w2s_metrics.scored import (
     RESAMPLED_APART,
+    Answers,
     IntArray,
     abstained,
     answers,
@@ -38,16 +41,26 @@ class Accuracy:
         self.config = config
 
     def evaluate(self, subject: LabelSet, data: Dataset, ctx: Context) -> Metrics:
-        """``accuracy`` on the rows of ``data`` that ``subject`` answers."""
+        """``accuracy`` on the rows of ``data`` that ``subject`` answers.
+
+        Warns where nearly all rows get the same answer though gold has others: what a student learns
+        first of a supervisor that leans to one class is that.
+        """
+        leans = "" if nothing_there(data) else _leans(answers(subject, data), data)
+        if leans:
+            ctx.warn("same_answer", leans)
+        return Metrics({"accuracy": self._measure(subject, data)})
+
+    def _measure(self, subject: LabelSet, data: Dataset) -> Metric:
         reason = nothing_there(data)
         if reason:
-            return Metrics({"accuracy": Metric(None, reason=reason)})
+            return Metric(None, reason=reason)
         found = answers(subject, data)
-        return Metrics({"accuracy": accuracy(found.right, found.given, group_codes(data))})
+        return accuracy(found.right, found.given, group_codes(data))
 
     def aggregate(self, seeds: Sequence[Observation], ctx: Context) -> Metrics:
         """``accuracy`` over seeds, and the table ``seeds``."""
-        each = [(s.seed, self.evaluate(s.subject, s.data, ctx).values["accuracy"]) for s in seeds]
+        each = [(s.seed, self._measure(s.subject, s.data)) for s in seeds]
         rows = [
             {"seed": seed, "accuracy": m.value, "low": m.low, "high": m.high, "n": m.n}
             for seed, m in each
@@ -84,6 +97,33 @@ class Accuracy:
 def _hits(seed: Observation) -> Hits:
     found = answers(seed.subject, seed.data)
     return Hits(found.right[:, None], found.given[:, None], group_codes(seed.data))
+
+
+SAME = 0.95
+"""Share of rows with the same answer from which on it is worth a word."""
+
+FEW = 20
+"""Rows below which equal answers tell nothing."""
+
+
+def _leans(found: Answers, data: Dataset) -> str:
+    """What to say of answers that are nearly all the same one; empty when there is nothing to say."""
+    classes = found.probs.shape[1]
+    if not classes or found.given.sum() < FEW:
+        return ""
+    given, gold = (
+        np.bincount(of[found.given], minlength=classes) / found.given.sum()
+        for of in (found.predicted, data.gold)
+    )
+    most = int(given.argmax())
+    if given[most] < SAME or given[most] - gold[most] < 0.2:
+        return ""
+    name = data.info.classes[most] if most < len(data.info.classes) else str(most)
+    return (
+        f"nearly all rows get the same answer: {name!r} on {given[most]:.0%} of them, which is right "
+        f"on {gold[most]:.0%}. It learnt how frequent answers are and little else: train it longer, or "
+        "calibrate a supervisor that leans to one class (refine: calibrate, method: platt)"
+    )
 
 
 def accuracy(right: BoolArray, given: BoolArray, groups: IntArray) -> Metric:

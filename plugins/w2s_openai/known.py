@@ -7,10 +7,8 @@ them without a network.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import uuid
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Any
 
 from w2s_toolkit.digest import hash_of
 from w2s_toolkit.errors import OutputError
+from w2s_toolkit.whole import write_whole
 
 SCHEMA = 1
 """Raise it when the probe asks other things: what an older one found is asked again."""
@@ -74,16 +73,12 @@ class Known:
             OutputError: the cache cannot be written.
         """
         path = _path(self.endpoint, self.model)
-        part = path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}.part")
         facts = _json(self)
         text = json.dumps({"sha256": hash_of(facts), "schema": SCHEMA, "known": facts}, indent=1)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text(text + "\n", encoding="utf-8")
-            part.replace(path)
+            write_whole(path, f"{text}\n".encode())
         except OSError as error:
-            with contextlib.suppress(OSError):
-                part.unlink()
             raise OutputError(
                 f"what an endpoint can cannot be kept: {error.strerror or error}",
                 where=str(path.parent),

@@ -59,7 +59,11 @@ class LabelNoiseConfig(RefinerConfig):
 class AutoAlignerConfig(AlignerConfig):
     """``use: auto_aligner``."""
 
-    method: Method = Field("temperature", description=f"How it is calibrated. {_METHOD}")
+    method: Method = Field(
+        "platt",
+        description="How it is calibrated. Unlike temperature, platt takes out a lean to one class, "
+        f"which is what the next student would learn first. {_METHOD}",
+    )
     combine: Literal["mean", "log_odds"] = Field(
         "mean",
         description="With generations: all, the mean of their probabilities, or of their log-odds.",

@@ -40,7 +40,7 @@ def test_students_that_are_as_good_supervise_the_next_round(run: Run) -> None:
     assert _value(first, "recursive", "student", "accuracy") == last
     assert _value(first, "recursive/2", "supervisor", "accuracy") == _value(
         first, "recursive/1", "student", "accuracy"
-    ), "temperature moves no answer"
+    ), "calibration moved no answer here"
     floors = {
         _value(first, phase, "weak_floor", "accuracy")
         for phase in ("bootstrap", "recursive/1", "recursive/3", "recursive")
@@ -121,6 +121,20 @@ def test_another_rule_with_the_same_outcome_runs_no_training_again(run: Run) -> 
     assert [r["promoted"] for r in rounds_of(again)] == [r["promoted"] for r in rounds_of(first)]
     lines = map(json.loads, (again.folder / "events.jsonl").read_text().splitlines())
     assert {e["kind"] for e in lines if e.get("status") == "ran"} == {"decide"}
+
+
+def test_runs_diff_tells_which_rounds_were_decided_otherwise(run: Run) -> None:
+    from w2s_toolkit.compare.runs import compare_runs
+    from w2s_toolkit.compare.show import plain_lines
+
+    limit = "phases.recursive.repeat.promote.bounds={flips: {max: 0.0}}"
+    free, bound = run(SMALL), run(SMALL, limit)
+    found = compare_runs(free.folder, bound.folder, Registry())
+    changed = [(r["round"], r["a"]["promoted"], r["b"]["promoted"]) for r in found["decisions"]]
+    promoted = [r["round"] for r in rounds_of(free) if r["promoted"]]
+    assert changed == [(number, 1, 0) for number in promoted] and changed
+    assert f"  recursive: round {promoted[0]} promoted: A 1 of 1, B 0 of 1" in plain_lines(found)
+    assert compare_runs(free.folder, free.folder, Registry())["decisions"] == []
 
 
 def test_a_plugin_may_stop_the_loop_and_watch_its_rounds(run: Run) -> None:
@@ -300,10 +314,14 @@ def test_signatures_tell_of_drift_and_of_imitation() -> None:
         summary += [row(f"loop/{number}", "accuracy", accuracy)]
         summary += [row(f"loop/{number}", "agreement", agreement)]
     bad = {"name": "kept", "value": 0.5, "low": None, "passed": False}
-    rounds = [{"cell": 0, "phase": "loop", "round": 2, "tests": [bad]}]
+    rounds = [
+        {"cell": 0, "phase": "loop", "round": 1, "tests": [], "metrics": {"prior_shift": 0.1}},
+        {"cell": 0, "phase": "loop", "round": 2, "tests": [bad], "metrics": {"prior_shift": 0.5}},
+    ]
     results = {"summary": summary, "rounds": rounds, "cells": [{"axes": {"seed": 0}}]}
     found = {one["name"]: one["message"] for one in failure_signatures(results)}
     assert found["drift_out_of_bounds"] == "round 2: kept is 0.500, out of its bounds"
     assert "rises from 0.800 to 0.950" in found["imitation"]
+    assert "round 2: the shares of classes" in found["answers_collapsed"]
     calm = {**results, "summary": [r | {"value": 0.8} for r in summary], "rounds": []}
     assert not [one for one in failure_signatures(calm) if one["name"] == "imitation"]

@@ -193,3 +193,19 @@ def test_percentiles_leave_out_what_is_not_a_number():
     assert percentiles(np.array([np.nan, 1.0, 2.0])) == (1.0, 2.0)
     assert percentiles(np.array([np.nan])) == (None, None)
     assert percentiles(np.array([-np.inf, 0.0, 1.0])) == (None, 1.0)
+
+
+def test_nearly_equal_answers_are_told_of_unless_gold_is_like_that(make_data, make_labels, context):
+    balanced = make_data(np.arange(40) % 2)
+
+    def said(data, predicted, **more):
+        ctx = context()
+        ACCURACY.evaluate(make_labels(data, predicted, **more), data, ctx)
+        return [w["message"] for w in ctx.warnings if w["code"] == "same_answer"]
+
+    (message,) = said(balanced, [1] * 39 + [0])
+    assert "'yes' on 98% of them, which is right on 50%" in message
+    assert said(balanced, [1] * 30 + [0] * 10) == []
+    assert said(make_data([1] * 38 + [0] * 2), [1] * 40) == []
+    assert said(make_data([0, 1] * 5), [1] * 10) == [], "ten rows tell nothing"
+    assert len(said(balanced, [1] * 30 + [0] * 10, abstain=range(30, 40))) == 1

@@ -233,7 +233,8 @@ def repeated(
         ]
     results["rounds"] = [
         {"cell": seed, "seed": seed, "phase": "loop", "round": n, "promoted": said,
-         "reason": "" if said else "worse than its supervisor", "accuracy": {"student": 0.7}}
+         "reason": "" if said else "worse than its supervisor", "accuracy": {"student": 0.7},
+         "tests": [], "metrics": {}}
         for n, seeds in enumerate(promoted, 1)
         for seed, said in enumerate(seeds)
     ]  # fmt: skip

@@ -14,7 +14,13 @@ from made_up import repeated, results_of
 from w2s_toolkit.data import Dataset, Example, LabelSet, TaskInfo
 from w2s_toolkit.report.blocks import blocks
 from w2s_toolkit.report.curves import curves
-from w2s_toolkit.report.generations import compared_blocks, generations, round_of, without_rounds
+from w2s_toolkit.report.generations import (
+    compared_blocks,
+    folds,
+    generations,
+    round_of,
+    without_rounds,
+)
 from w2s_toolkit.report.html import write_report
 from w2s_toolkit.signatures import failure_signatures
 from w2s_toolkit.stages.watch import GoldWatch
@@ -148,6 +154,46 @@ def test_many_rounds_leave_the_comparison_to_what_their_phase_came_to() -> None:
     few = repeated()
     few["summary"] += [r | {"phase": "loop"} for r in results_of()["summary"]]
     assert len(compared_blocks(blocks(few))) == 4
+
+
+def test_the_rounds_of_a_loop_fold_into_one_and_loops_are_named_by_what_differs(
+    make_run: MakeRun,
+) -> None:
+    axis = "phases.loop.refine.label_noise.rate"
+    results = repeated([[True], [True], [True]])
+    other = [r | {"group": {axis: 0.4}} for r in results["summary"]]
+    results["summary"] = [r | {"group": {axis: 0.0}} for r in results["summary"]] + other
+    found = blocks(results)
+    shown = folds([(title, block, None) for title, block in zip("abcdef", found, strict=True)])
+    assert [[title for title, *_ in members] for _, members in shown] == [list("abc"), list("def")]
+    plot = generations(found, results)
+    assert plot is not None
+    svg = str(plot.svg)
+    assert ">label_noise.rate=0.0</text>" in svg and ">label_noise.rate=0.4</text>" in svg
+    page = write_report(make_run(results)).read_text()
+    assert page.count("<summary>loop, rounds, label_noise.rate=0.") == 2
+
+
+def test_a_student_that_was_sent_back_is_no_failure_of_the_loop() -> None:
+    results = repeated(((True, True), (False, True), (False, False)))
+    for row in results["summary"]:
+        if row["role"] == "supervisor" and row["metric"] == "accuracy":
+            row["value"] = 0.9
+    found = [s for s in failure_signatures(results) if s["name"] == "student_below_supervisor"]
+    assert [s["phase"] for s in found] == ["loop/1", "loop/2"]
+
+
+def test_many_warnings_of_one_kind_are_folded_away(make_run: MakeRun) -> None:
+    results = results_of(
+        phases=[f"phase{n}" for n in range(9)], levels={"student": 0.6, "supervisor": 0.62}
+    )
+    for number, row in enumerate(results["summary"]):
+        if row["role"] == "student" and row["metric"] == "accuracy":
+            row["value"] = 0.6 - number / 1e4
+    results["signatures"] = failure_signatures(results)
+    page = " ".join(write_report(make_run(results)).read_text().split())
+    assert "<summary>4 more of these</summary>" in page
+    assert page.count("is below its weak supervisor") == 9
 
 
 def test_students_without_rounds_stand_beside_those_with() -> None:

@@ -36,6 +36,17 @@ def test_the_order_of_phases_does_not_matter() -> None:
     assert places == sorted(places)
 
 
+def test_students_of_one_teacher_stand_as_the_recipe_lists_them() -> None:
+    results = pairs(("xs", "l", "s"))
+    results["summary"] = [r for r in results["summary"] if r["phase"].startswith("xs")]
+    for models in (["xs", "s", "l"], ["xs", "l", "s"]):
+        plot = staircase(blocks(results), models)
+        assert plot is not None
+        svg = str(plot.svg)
+        places = [svg.index(f">{name}</text>") for name in models]
+        assert places == sorted(places)
+
+
 def test_a_single_pair_or_a_sweep_of_something_else_has_no_such_picture() -> None:
     assert staircase(blocks(results_of())) is None
     assert staircase(blocks(results_of([{EPOCHS: 1}, {EPOCHS: 2}]))) is None

@@ -77,6 +77,14 @@ def test_larger_students_that_learn_no_more() -> None:
     assert "no_gain_from_size" not in said(sizes({"s": 0.70, "m": 0.72, "l": 0.75}))
     # One that is at its ceiling has nothing left to gain.
     assert "no_gain_from_size" not in said(sizes({"s": 0.86, "l": 0.85}))
+    # A recipe may name the larger one first.
+    turned = sizes({"l": 0.72, "s": 0.70})
+    assert "no_gain_from_size" not in said({**turned, "models": ["weak", "s", "l"]})
+    assert "no_gain_from_size" in said({**turned, "models": ["weak", "l", "s"]})
+    for row in turned["summary"]:
+        if row["role"] == "strong_ceiling" and row["metric"] == "accuracy":
+            row |= metric(0.85 if row["phase"] == "l" else 0.75)
+    assert "no_gain_from_size" not in said(turned)
     # Students of rounds have other supervisors each.
     assert "no_gain_from_size" not in said(sizes({"loop/1": 0.72, "loop/2": 0.70}))
 

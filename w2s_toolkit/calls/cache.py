@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +10,7 @@ from typing import Any
 from w2s_toolkit.calls.scrub import Scrubber
 from w2s_toolkit.digest import canonical, hash_of
 from w2s_toolkit.errors import StoreError
+from w2s_toolkit.whole import write_whole
 
 
 class CallCache:
@@ -51,15 +49,11 @@ class CallCache:
             self._here[key] = kept
             return kept
         path = self._path(key)
-        part = path.with_name(f".{key[:16]}-{os.getpid()}-{uuid.uuid4().hex[:8]}.part")
         text = canonical({"key": key, "sha256": hash_of(kept), "answer": kept})
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text(text, encoding="utf-8", errors="surrogatepass")
-            part.replace(path)
+            write_whole(path, text.encode("utf-8", "surrogatepass"))
         except OSError as error:
-            with contextlib.suppress(OSError):
-                part.unlink()
             raise StoreError(
                 f"an answer cannot be kept: {error.strerror or error}",
                 where=str(path.parent),

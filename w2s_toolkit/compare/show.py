@@ -47,6 +47,7 @@ def plain_lines(found: Mapping[str, Any]) -> list[str]:
     if found["verdict"] == "identical":
         return [*out, "", verdict(found)]
     out += _section("stages", _stages(found["stages"]))
+    out += _section("rounds", _decisions(found["decisions"]))
     for title, results in _blocks(found["results"]):
         out += _section(title, [_plain_result(r) for r in results])
         out += [f"  note: {text}" for text in _reasons(results)]
@@ -69,6 +70,11 @@ def _what_came_out(console: Console, found: Mapping[str, Any]) -> None:
     blank(console)
     line(console, "stages", style="bold")
     for text in _stages(found["stages"]):
+        line(console, text, "  ")
+    if found["decisions"]:
+        blank(console)
+        line(console, "rounds", style="bold")
+    for text in _decisions(found["decisions"]):
         line(console, text, "  ")
     for title, results in _blocks(found["results"]):
         blank(console)
@@ -181,6 +187,22 @@ def _stages(stages: Mapping[str, Any]) -> list[str]:
     return out
 
 
+def _decisions(decisions: Sequence[Row]) -> list[str]:
+    """Who was promoted in rounds that were decided otherwise."""
+    groups = {row["group"]: json.loads(row["group"]) for row in decisions}
+    axes = Axes(list(groups.values()))
+    out = []
+    for row in decisions:
+        where = ", ".join(filter(None, (row["phase"], axes.label(groups[row["group"]]))))
+        what = f"round {row['round']} promoted" if row["round"] else "the rounds began"
+        a, b = (
+            f"{row[side]['promoted']} of {row[side]['students']}" if row[side] else "not reached"
+            for side in ("a", "b")
+        )
+        out.append(f"{where}: {what}: A {a}, B {b}")
+    return _few(out)
+
+
 def _together(name: str, ids: Sequence[str]) -> str:
     """Stages that differ by axes alone, as ``w2s plan`` shows them."""
     return ids[0] if len(ids) == 1 else f"{name} ×{len(ids)}"
@@ -213,10 +235,16 @@ def _pairing(rows: Sequence[Row]) -> str:
     if not any(r["low"] is not None or r["high"] is not None for r in rows):
         return "not paired"
     if a == b:
-        also = f"rows, seed {a[0]}" if len(a) == 1 else f"rows and seeds {', '.join(map(str, a))}"
-        return f"paired over {also}"
-    sides = [", ".join(map(str, seeds)) for seeds in (a, b)]
+        return f"paired over {'rows, seed' if len(a) == 1 else 'rows and seeds'} {_listed(a)}"
+    sides = [_listed(seeds) for seeds in (a, b)]
     return f"paired over rows, but not over seeds (A {sides[0]}; B {sides[1]})"
+
+
+def _listed(seeds: Sequence[int]) -> str:
+    """Seeds; many that follow one another by their ends."""
+    if len(seeds) > 5 and seeds[-1] - seeds[0] == len(seeds) - 1:
+        return f"{seeds[0]} to {seeds[-1]}"
+    return ", ".join(map(str, seeds))
 
 
 def _said_elsewhere(row: Row, rows: Sequence[Row]) -> bool:

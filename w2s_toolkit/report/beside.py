@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from w2s_toolkit.report.svg import standalone
 from w2s_toolkit.report.wording import canonical
+from w2s_toolkit.whole import write_whole
 
 if TYPE_CHECKING:
     from w2s_toolkit.report.canvas import Plot
@@ -66,6 +67,4 @@ def _cell(value: Any) -> Any:
 
 
 def _write(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(text.encode("utf-8", "replace"))
-    part.replace(path)
+    write_whole(path, text.encode("utf-8", "replace"))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from w2s_toolkit.report.block import Block
-from w2s_toolkit.report.blocks import axes_of
+from w2s_toolkit.report.blocks import short_titles
 from w2s_toolkit.report.canvas import FOOT, WIDTH, Plot, cut, end_names, figure
 from w2s_toolkit.report.svg import COLOURS, GRID, MUTED, PAPER, drawing, inline_svg
 from w2s_toolkit.report.wording import Row, canonical, metric_name, number
@@ -33,7 +34,11 @@ _DRIFT = (
 )
 """Drift metrics: name, what stands in the picture, colour, dashes, marker."""
 
-_TOP, _BELOW, _GAP, _LEFT, _RIGHT, _MOST, _OTHERS = 1.9, 1.4, 0.25, 0.65, 1.1, 4, 3
+_TOP, _BELOW, _GAP, _LEFT, _RIGHT, _MOST, _OTHERS = 1.9, 1.4, 0.25, 0.65, 1.1, 6, 3
+
+
+_TITLE = 52
+"""Characters that a title has room for."""
 
 
 class Chain(NamedTuple):
@@ -72,6 +77,21 @@ def without_rounds(found: Sequence[Block]) -> list[Block]:
     return [b for b in found if not (place := round_of(b)) or place[0] not in drawn]
 
 
+Shown = tuple[str, Block, Any]
+"""Title of a block, the block, and what is shown with it."""
+
+
+def folds(shown: Sequence[Shown]) -> list[tuple[str, list[Shown]]]:
+    """Blocks as a list to unfold: the rounds of one loop together under a title, others under none."""
+    out: dict[tuple[str, ...], tuple[str, list[Shown]]] = {}
+    for number_, (title, block, more) in enumerate(shown):
+        place = round_of(block)
+        key = (str(number_),) if not place else (place[0], canonical(block.group), block.split)
+        named = "" if not place else f"{place[0]}, rounds{title.removeprefix(block.phase)}"
+        out.setdefault(key, (named, []))[1].append((title, block, more))
+    return list(out.values())
+
+
 def round_of(block: Block) -> tuple[str, int] | None:
     """Phase and round of a block; None for one that is no round.
 
@@ -87,9 +107,10 @@ def round_of(block: Block) -> tuple[str, int] | None:
 
 def generations(found: Sequence[Block], results: Mapping[str, Any]) -> Plot | None:
     """Score and drift against the round; None unless a phase was repeated."""
-    chains = [chain for chain in _chains(found, results) if len(chain.rounds) > 1][:_MOST]
-    if not chains:
+    every = [chain for chain in _chains(found, results) if len(chain.rounds) > 1]
+    if not every:
         return None
+    chains = every[:_MOST]
     with_drift = [any(_drift(b) for b in chain.rounds.values()) for chain in chains]
     heights = [_TOP + FOOT + 0.3 + (_BELOW + FOOT + _GAP) * below for below in with_drift]
     whole = sum(heights)
@@ -114,11 +135,12 @@ def generations(found: Sequence[Block], results: Mapping[str, Any]) -> Plot | No
         "kept, how many rows are answered differently from the round before, how far the shares of "
         "the classes moved, and the calibration error. Lines up and down are 95% intervals."
     )
+    if len(every) > _MOST:
+        caption += f" These are the first {_MOST} of {len(every)} loops."
     return Plot(svg, f"Generations: {name} and drift", caption)
 
 
 def _chains(found: Sequence[Block], results: Mapping[str, Any]) -> list[Chain]:
-    axes, several = axes_of(found), len({canonical(b.group) for b in found}) > 1
     repeated = {place[0] for place in map(round_of, found) if place}
     chains: dict[tuple[str, str, str], Chain] = {}
     for block in found:
@@ -132,13 +154,21 @@ def _chains(found: Sequence[Block], results: Mapping[str, Any]) -> list[Chain]:
             if not round_of(b) and b.phase not in repeated
             and (canonical(b.group), b.split) == (canonical(block.group), block.split)
         }  # fmt: skip
-        title = ", ".join(filter(None, (phase, axes.label(block.group) if several else "")))
         chain = chains.setdefault(
             (phase, canonical(block.group), block.split),
-            Chain(title, {}, _promotions(phase, block, results), others),
+            Chain("", {}, _promotions(phase, block, results), others),
         )
         chain.rounds[number_] = block
-    return [c._replace(rounds=dict(sorted(c.rounds.items()))) for c in chains.values()]
+    # Named like blocks of their phase, after which the number of the round tells nothing.
+    heads = [
+        replace(next(iter(chain.rounds.values())), phase=phase)
+        for (phase, *_), chain in chains.items()
+    ]
+    names = [""] if len(heads) == 1 else short_titles(heads, _TITLE)
+    return [
+        chain._replace(title=name or head.phase, rounds=dict(sorted(chain.rounds.items())))
+        for name, head, chain in zip(names, heads, chains.values(), strict=True)
+    ]
 
 
 def _promotions(phase: str, block: Block, results: Mapping[str, Any]) -> dict[int, tuple[int, int]]:
@@ -189,7 +219,7 @@ def _scores(axes: Axes, chain: Chain, name: str) -> None:
             axes.axhline(other["value"], color=MUTED, linewidth=1.0, linestyle=(0, (1, 2)))
             ends.append((phase, float(max(chain.rounds)), float(other["value"]), MUTED))
     _by_round(axes, chain, name)
-    axes.set_title(cut(chain.title, 52), loc="left", fontsize=9)
+    axes.set_title(cut(chain.title, _TITLE), loc="left", fontsize=9)
     end_names(axes, ends, _room(chain))
 
 

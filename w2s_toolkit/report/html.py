@@ -16,8 +16,8 @@ from w2s_toolkit.report import beside, facts
 from w2s_toolkit.report.artefacts import Artefacts
 from w2s_toolkit.report.block import Block
 from w2s_toolkit.report.blocks import axes_of, blocks, compared, titles
-from w2s_toolkit.report.generations import compared_blocks
-from w2s_toolkit.report.remarks import by_name, remarks, signatures, unsaid
+from w2s_toolkit.report.generations import compared_blocks, folds
+from w2s_toolkit.report.remarks import by_name, folded, remarks, signatures, unsaid
 from w2s_toolkit.report.rounds import rounds
 from w2s_toolkit.report.spending import price, spent_by_stage
 from w2s_toolkit.report.stagegraph import graphs
@@ -36,6 +36,7 @@ from w2s_toolkit.report.wording import (
     printable,
     role_name,
 )
+from w2s_toolkit.whole import write_whole
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -72,10 +73,8 @@ def write_report(run: Path) -> Path:
         )
     )
     target = run / "report.html"
-    part = target.with_name(".report.html.part")
     # A lone surrogate in a name cannot be written as UTF-8.
-    part.write_bytes(page.encode("utf-8", "replace"))
-    part.replace(target)
+    write_whole(target, page.encode("utf-8", "replace"))
     return target
 
 
@@ -152,7 +151,7 @@ def _results(results: Mapping[str, Any]) -> dict[str, Any]:
         "recipe": str(results.get("recipe") or ""),
         "task": task,
         "matrix": facts.matrix(results.get("cells") or []),
-        "blocks": list(zip(titles(found), found, strict=True)),
+        "blocks": found,
         "axes": axes_of(found),
         "compared": compared(found),
         "top": compared_blocks(found),
@@ -162,9 +161,14 @@ def _results(results: Mapping[str, Any]) -> dict[str, Any]:
         },
         "plots": _plots(found, task, results),
         "rounds": rounds(results),
-        "wins": [wins_of(block, results.get("tables") or []) for block in found],
+        "folds": folds(
+            [
+                (title, block, wins_of(block, results.get("tables") or []))
+                for title, block in zip(titles(found), found, strict=True)
+            ]
+        ),
         "gold": facts.gold(results.get("gold_labels") or []),
-        "signatures": by_name(signatures(results)),
+        "signatures": folded(by_name(signatures(results))),
         "remarks": remarks(results),
         "unsaid": unsaid(results),
         "summary": results.get("summary") or [],
@@ -187,7 +191,9 @@ def _plots(
     phases = generations.without_rounds(found)
     drawn = {
         "scores": bars.scores(phases, classes),
-        "staircase": staircase.staircase(generations.not_repeated(found)),
+        "staircase": staircase.staircase(
+            generations.not_repeated(found), results.get("models") or ()
+        ),
         "recovered": recovered.recovered(phases),
         "agreement": bars.agreement(phases),
         "generations": generations.generations(found, results),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from w2s_toolkit.report.block import MISSING
@@ -23,15 +23,27 @@ def signatures(results: Mapping[str, Any]) -> list[tuple[str, str, list[str]]]:
     return [(name, message, places) for (name, message), places in out.items()]
 
 
-def by_name(
-    found: list[tuple[str, str, list[str]]],
-) -> list[tuple[str, list[tuple[str, list[str]]]]]:
-    """The same by name, in words: one warning with all that it is about."""
-    out: dict[str, list[tuple[str, list[str]]]] = {}
+FEW = 5
+"""Above so many messages of one name, the others are folded away."""
+
+Told = tuple[str, list[str]]
+"""A message and where it holds."""
+
+
+def by_name(found: Sequence[tuple[str, str, list[str]]]) -> dict[str, list[Told]]:
+    """The same by name: one warning with all that it is about."""
+    out: dict[str, list[Told]] = {}
     for name, message, places in found:
-        title = _TITLES.get(name) or name.replace("_", " ").capitalize()
-        out.setdefault(title, []).append((message, places))
-    return list(out.items())
+        out.setdefault(name, []).append((message, places))
+    return out
+
+
+def folded(told: Mapping[str, list[Told]]) -> list[tuple[str, list[Told], list[Told]]]:
+    """Names in words, each with the messages to be shown and those to be folded away."""
+    return [
+        (_TITLES.get(name) or name.replace("_", " ").capitalize(), all_[:FEW], all_[FEW:])
+        for name, all_ in told.items()
+    ]
 
 
 _TITLES = {

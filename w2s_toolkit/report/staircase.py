@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from w2s_toolkit.report.block import Block
+from w2s_toolkit.report.block import Block, in_order
 from w2s_toolkit.report.canvas import FOOT, WIDTH, Plot, cut, end_names, figure
 from w2s_toolkit.report.svg import COLOURS, GRID, INK, MUTED, drawing, inline_svg
 from w2s_toolkit.report.wording import Row, metric_name, number
@@ -26,13 +26,13 @@ class Steps(NamedTuple):
     students: dict[str, Row]
 
 
-def staircase(found: Sequence[Block]) -> Plot | None:
+def staircase(found: Sequence[Block], models: Sequence[str] = ()) -> Plot | None:
     """Score against student model, a line a supervisor; None unless sizes were compared.
 
-    Models stand in the order in which the recipe pairs them, weak before strong.
+    Models stand in the order of ``models``, in which the recipe lists them, weak before strong.
     """
     metric = next((b.columns[0] for b in found if b.columns), "")
-    steps, ceilings, order = _collect(found, metric)
+    steps, ceilings, order = _collect(found, metric, models)
     if len({name for step in steps for name in step.students}) < 2:
         return None
     name = metric_name(metric)
@@ -67,7 +67,9 @@ def staircase(found: Sequence[Block]) -> Plot | None:
     return Plot(svg, heading, caption)
 
 
-def _collect(found: Sequence[Block], metric: str) -> tuple[list[Steps], dict[str, Row], list[str]]:
+def _collect(
+    found: Sequence[Block], metric: str, models: Sequence[str]
+) -> tuple[list[Steps], dict[str, Row], list[str]]:
     """Supervisors with their students, ceilings by model, and the models in order.
 
     A pair that occurs with several settings of something else cannot be drawn as one line: then
@@ -90,7 +92,7 @@ def _collect(found: Sequence[Block], metric: str) -> tuple[list[Steps], dict[str
         if ceiling is not None and ceiling["value"] is not None:
             ceilings.setdefault(strong, ceiling)
         order |= {weak: None, strong: None}
-    return list(steps.values()), ceilings, _sorted(list(order), steps)
+    return list(steps.values()), ceilings, _sorted(in_order(order, models), steps)
 
 
 def _sorted(names: list[str], steps: dict[str, Steps]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from w2s_toolkit.report.block import Block, ordered
 from w2s_toolkit.report.blocks import axes_of, blocks, titles
-from w2s_toolkit.report.remarks import remarks, signatures, unsaid
+from w2s_toolkit.report.remarks import FEW, by_name, remarks, signatures, unsaid
 from w2s_toolkit.report.rounds import print_rounds
 from w2s_toolkit.report.terminal import GAP, blank, line, longest, print_with, table
 from w2s_toolkit.report.wording import (
@@ -53,9 +53,13 @@ def _print(console: Console, results: Mapping[str, Any]) -> None:
             line(console, note, "note: ", style="dim")
         blank(console)
     print_rounds(console, results)
-    for name, message, places in signatures(results):
-        where = f" [{'; '.join(places)}]" if places else ""
-        line(console, f"{name}: {message}{where}", "warning: ", style="bold yellow")
+    for name, told in by_name(signatures(results)).items():
+        for message, places in told[:FEW]:
+            where = f" [{'; '.join(places)}]" if places else ""
+            line(console, f"{name}: {message}{where}", "warning: ", style="bold yellow")
+        if len(told) > FEW:
+            more = f"{name}: {len(told) - FEW} more of these are in the report"
+            line(console, more, "warning: ", style="bold yellow")
     for message, stages in remarks(results):
         head = f"note ({stages[0]}): " if len(stages) == 1 else "note: "
         tail = f" ({len(stages)} stages)" if len(stages) > 1 else ""

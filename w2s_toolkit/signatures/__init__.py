@@ -9,18 +9,24 @@ from w2s_toolkit.signatures.compared import comparisons
 
 Row = Mapping[str, Any]
 
+COLLAPSED = 0.35
+"""Of two classes that are equally frequent, a student gives 85% of the rows the same one."""
+
 
 def failure_signatures(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Named warnings about results, from the summary over seeds.
 
     ``student_below_supervisor``, ``ceiling_below_floor``, ``student_above_ceiling``,
-    ``gap_too_small_for_pgr``, ``over_imitation``, ``drift_out_of_bounds``, ``imitation``, and those of
-    :mod:`w2s_toolkit.signatures.compared`. docs/report.md says what each means.
+    ``gap_too_small_for_pgr``, ``over_imitation``, ``drift_out_of_bounds``, ``answers_collapsed``,
+    ``imitation``, and those of :mod:`w2s_toolkit.signatures.compared`. docs/report.md says what each means.
     """
     found: list[dict[str, Any]] = []
+    refused = _refused(results)
     for group, phase in _phases(results["summary"]):
         rows = [r for r in results["summary"] if r["group"] == group and r["phase"] == phase]
         for name, message in _of_phase(rows):
+            if name == "student_below_supervisor" and (group, phase) in refused:
+                continue  # found out already: it supervises nobody
             found.append({"name": name, "group": group, "phase": phase, "message": message})
     return found + comparisons(results) + _imitations(results) + _of_rounds(results)
 
@@ -68,6 +74,13 @@ def _of_rounds(results: Mapping[str, Any]) -> list[dict[str, Any]]:
                 value = "none" if test["value"] is None else f"{test['value']:.3f}"
                 message = f"round {row['round']}: {test['name']} is {value}, out of its bounds"
                 found.append({"name": "drift_out_of_bounds", **place, "message": message})
+        shift = (row.get("metrics") or {}).get("prior_shift") or 0.0
+        if shift >= COLLAPSED:
+            message = (
+                f"round {row['round']}: the shares of classes in the student's answers are {shift:.2f} away "
+                "from gold's, so that at least so many answers are wrong: it hardly looks at the rows"
+            )
+            found.append({"name": "answers_collapsed", **place, "message": message})
     for group, phase in _phases(results["summary"]):
         rounds = _rounds_of(results["summary"], group, phase)
         agreement, accuracy = ([r[name] for r in rounds] for name in ("agreement", "accuracy"))
@@ -79,6 +92,17 @@ def _of_rounds(results: Mapping[str, Any]) -> list[dict[str, Any]]:
             )
             found.append({"name": "imitation", "group": group, "phase": phase, "message": message})
     return found
+
+
+def _refused(results: Mapping[str, Any]) -> list[tuple[Any, str]]:
+    """Rounds, as group and phase, whose students were promoted with no seed."""
+    promoted: dict[str, tuple[tuple[Any, str], bool]] = {}
+    for row in results.get("rounds", ()):
+        group = {a: v for a, v in results["cells"][row["cell"]]["axes"].items() if a != "seed"}
+        place = (group, f"{row['phase']}/{row['round']}")
+        before = promoted.get(repr(place), (place, False))[1]
+        promoted[repr(place)] = (place, before or bool(row.get("promoted")))
+    return [place for place, once in promoted.values() if not once]
 
 
 def _rounds_of(rows: Sequence[Row], group: Any, phase: str) -> list[dict[str, float]]:

@@ -35,18 +35,19 @@ def comparisons(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     ``boosting_collapsed``, ``oversight_lowers_accuracy``."""
     places = _places(results)
     return [
-        *_sizes(places),
+        *_sizes(places, results.get("models") or ()),
         *_losses(places),
         *_oversight(places),
         *_ensembles(results),
     ]
 
 
-def _sizes(places: Sequence[Place]) -> list[dict[str, Any]]:
+def _sizes(places: Sequence[Place], models: Sequence[str]) -> list[dict[str, Any]]:
     """The largest student of a supervisor does no better than a smaller one.
 
-    Students stand in the order in which the recipe has them, and the recipe pairs weak with strong.
+    Recipes list models from weak to strong; those of which ceilings say otherwise are left alone.
     """
+    rank = {name: number for number, name in enumerate(models)}
     taught: dict[tuple[str, str], dict[str, list[Place]]] = {}
     for place in places:
         if _alone(place, places) and {"supervisor", "student"} <= place.scores.keys():
@@ -56,11 +57,14 @@ def _sizes(places: Sequence[Place]) -> list[dict[str, Any]]:
     for (_, weak), students in taught.items():
         if len(students) < 2 or any(len(same) > 1 for same in students.values()):
             continue
-        in_order = [same[0] for same in students.values()]
+        names = sorted(students, key=lambda name: rank.get(name, len(rank)))
+        in_order = [students[name][0] for name in names]
         last = in_order[-1]
         best = max(in_order[:-1], key=lambda place: place.scores["student"].value)
         own, other = last.scores["student"], best.scores["student"]
-        ceiling = last.scores.get("strong_ceiling")
+        ceiling, other_ceiling = (p.scores.get("strong_ceiling") for p in (last, best))
+        if ceiling and other_ceiling and ceiling.value < other_ceiling.value - NEAR:
+            continue  # not the larger one
         if own.value > other.value or (ceiling and own.value > ceiling.value - NEAR):
             continue
         scores = ", ".join(

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_toolkit.data import Dataset, LabelSet
+from w2s_toolkit.whole import write_whole
 
 CURVE = "curve.json"
 
@@ -59,9 +60,7 @@ class GoldWatch:
             "groups": self._groups,
         }
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        part = self._file.with_name(f".{self._file.name}.part")
-        part.write_text(self.text, encoding="utf-8")
-        part.replace(self._file)
+        write_whole(self._file, self.text.encode())
 
     @property
     def text(self) -> str:
