@@ -36,6 +36,8 @@ from w2s_lab.family import folder  # noqa: E402
 MODEL = str(folder("lab-l"))
 KILLED = 40
 """Debates of the run that is killed."""
+HOURS = 4 * 3600.0
+"""Seconds after which a run counts as hanging: stalls of half a minute take their time."""
 
 
 def main() -> int:
@@ -83,7 +85,7 @@ def _faults(place: Path, proxy: Proxy, options: Any) -> list[str]:
         proxy.rate = rate
         started = time.perf_counter()
         process = debated.start(recipe, held.place)
-        said = ended(process)
+        said = ended(process, within=HOURS)
         if process.returncode:
             return [f"exit code {process.returncode}: {said}"]
         wrong += problems(held, options.debates, options.rounds) + misaccounted(held, proxy)

@@ -1,7 +1,7 @@
 """Every figure of docs/results/oversight.md: what each kind of help is worth to one weak judge.
 
-The shipped recipe oversight_comparison with seeds 0 to 4, then open_questions/assistant_task, which shares its
-rows and judges. Differences and the PGR of the assistant's own labels come from the runs' predictions, by the
+The shipped recipe oversight_comparison with seeds 0 to 4 and longer debates beside its own, then
+open_questions/assistant_task, which shares its rows and judges. Differences and the PGR of the assistant's own labels come from the runs' predictions, by the
 toolkit's hierarchical bootstrap: seeds first, then groups of test rows, the same for both sides.
 
     python benchmarks/oversight.py [--write docs/results/oversight.md] [--seeds 0 1 …] [--work FOLDER]
@@ -23,6 +23,7 @@ from _tables import cell, one_by_one, ran, write_between
 
 from w2s_metrics.bootstrap import Counts, count_by_group, percentiles, replicate
 from w2s_toolkit.loading import Run
+from w2s_toolkit.recipe.tree import read_tree
 
 ROOT = Path(__file__).parents[1]
 START, END = "<!-- figures: benchmarks/oversight.py -->", "<!-- end of figures -->"
@@ -37,14 +38,24 @@ DIFFERENCES = (
     ("judge", "interaction, shuffled", "blind"),
     ("judge", "debate", "blind"),
     ("judge", "debate, shuffled", "blind"),
+    ("judge", "debate, 2 rounds", "debate"),
+    ("judge", "debate, sequential", "debate"),
     ("judge", "interaction", "debate"),
+    ("judge", "interaction", "debate, 2 rounds"),
     ("judge", "interaction", "answer only"),
     ("student", "interaction", "blind"),
     ("student", "interaction", "debate"),
+    ("student", "interaction", "debate, 2 rounds"),
     ("student", "interaction", "answer only"),
     ("student", "interaction", DIRECT["direct_calibrated"]),
 )
 """Whose accuracy is compared: the first kind of help less the second."""
+
+LONGER: tuple[dict[str, Any], ...] = (
+    {"rounds": 2, "prompts": "lab/debate"},
+    {"turns": "sequential", "prompts": "lab/debate_sequential"},
+)
+"""Debates that the recipe leaves out, since each costs twice as much: what is other about them."""
 
 QUOTES = """\
 schema: 1
@@ -85,18 +96,27 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--work", type=Path, help="folder of store and runs; a new one by default")
     options = parser.parse_args()
-    seeds = {"matrix.seed": options.seeds}
     with tempfile.TemporaryDirectory() as fresh:
         work = options.work or Path(fresh)
-        compared = ran("oversight_comparison", work, seeds)
+        compared = ran("oversight_comparison", work, {"matrix": _matrix(options.seeds)})
         parts = [_comparison(compared), _differences(compared)]
-        parts.append(_kinds(ran("open_questions/assistant_task", work, seeds)))
+        kinds = ran("open_questions/assistant_task", work, {"matrix.seed": options.seeds})
+        parts.append(_kinds(kinds))
         parts.append(_quotes(work))
     parts.append(f"Taken on {describe().replace(chr(10), '; ')}.")
     text = "\n\n".join(parts)
     print(text)
     if options.write:
         write_between(options.write, START, END, text)
+
+
+def _matrix(seeds: Sequence[int]) -> str:
+    """The recipe's own matrix and longer debates after its debate, as JSON."""
+    recipe = read_tree(ROOT / "recipes" / "oversight_comparison.yaml").value
+    helps: list[list[Any]] = recipe["matrix"][AXIS]
+    at = next(n for n, one in enumerate(helps) if _name(json.dumps(one)) == "debate")
+    longer = [[helps[at][0] | other] for other in LONGER]
+    return json.dumps({"seed": list(seeds), AXIS: [*helps[: at + 1], *longer, *helps[at + 1 :]]})
 
 
 def _name(axis: str) -> str:
@@ -107,6 +127,8 @@ def _name(axis: str) -> str:
         words.append(given["use"].replace("_", " "))
         if given.get("rounds", 1) > 1:
             words.append(f"{given['rounds']} rounds")
+        if given.get("turns", "simultaneous") != "simultaneous":
+            words.append(given["turns"])
         if given.get("side"):
             words.append(given["side"])
         if "facts" in given.get("prompts", ""):
@@ -120,7 +142,7 @@ def _comparison(run: Run) -> str:
     judged = table[table["phase"] == "judged"]
     seeds = ", ".join(map(str, sorted(set(run.results["seed"]))))
     lines = [
-        f"### Every protocol before the same judge (`w2s run oversight_comparison`, seeds {seeds})",
+        f"### Every protocol before the same judge (`w2s run oversight_comparison` and longer debates, seeds {seeds})",
         "",
         "| evidence | judge (lab-xs) | student (lab-m) | PGR | PGR of each seed | tokens a row | quotes verified |",
         "| --- | --- | --- | --- | --- | --- | --- |",

@@ -225,14 +225,14 @@ class _Walk:
                 self._say(found)
 
     def _finish(self, running: _Running, outcome: StageOutcome) -> None:
+        said = outcome.error.removeprefix(f"{running.stage.id}: ")
         if outcome.partial:
-            self._engine.tally.partial[running.stage.id] = outcome.error
-            self._release(running, "partial", outcome.error)
+            self._engine.tally.partial[running.stage.id] = said
+            self._release(running, "partial", said)
             self._give_up(running.stage)
             return
         if outcome.error:
             self._release(running, "failed", outcome.error, outcome.details)
-            said = outcome.error.removeprefix(f"{running.stage.id}: ")
             error = StageError(said, where=f"stage {running.stage.id}")
             self._failed = self._failed or error
             return

@@ -46,8 +46,9 @@ class Component(NamedTuple):
             given is blind.
         requires: import names that must be installed for ``target`` to be imported.
         extra: the extra of ``w2s-toolkit`` (or a full requirement) that brings ``requires``.
-        reads_meta: config fields of an oversight protocol that name an entry of each row's ``meta``,
-            such as a passage; it sees these entries and no others.
+        reads_meta: config fields of an oversight protocol or a supervisor that name an entry of each row's
+            ``meta``, such as a passage; it sees these entries of the rows that it helps with or labels, and
+            no others.
     """
 
     name: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any, TypeVar
 
 import torch
@@ -93,6 +93,7 @@ class HFChat:
                 torch.set_num_threads(self._ctx.threads)
                 with (
                     torch.inference_mode(),
+                    quiet(),  # around all texts at once, see there
                     out_of_memory(self._model.name, "max_tokens"),
                     autocast(self._model.device, self._model.dtype),
                 ):
@@ -159,8 +160,9 @@ class HFChat:
         network = self._model.language_model(self._ctx)
         answers: list[ChoiceScores | ChatFailure | None] = [None] * len(requests)
         wanted, where = list[Choices](), list[int]()
+        answer = cache(self._text.answer)  # the same few answers again and again
         for number, (request, texts) in enumerate(zip(requests, choices, strict=True)):
-            ids = [self._text.answer(text) for text in texts]
+            ids = [answer(text) for text in texts]
             if not all(ids):
                 raise ModelError(
                     f"a choice of {list(texts)} gives no token with the tokenizer of "
@@ -206,8 +208,7 @@ class HFChat:
         return {int(i) for i in (*found, self._tokenizer.eos_token_id) if i is not None}
 
     def _decode(self, ids: list[int]) -> str:
-        with quiet():
-            return str(self._tokenizer.decode(ids, skip_special_tokens=True))
+        return str(self._tokenizer.decode(ids, skip_special_tokens=True))
 
 
 def _before(text: str, stops: Sequence[str]) -> str:

@@ -95,16 +95,15 @@ def tokenise_pairs(
     with quiet():
         read: list[list[int]] = tokenizer(prompts, add_special_tokens=False)["input_ids"]
         whole: list[list[int]] = tokenizer(joined, add_special_tokens=False)["input_ids"]
+        for row, (prompt, both) in enumerate(zip(read, whole, strict=True)):
+            if both[: len(prompt)] != prompt:
+                # Prompt and answer melt into one token, so the answer keeps the tokens it has by itself:
+                # the prompt must be what it is when the answer is still to be written.
+                apart = joined[row][len(prompts[row]) :]
+                whole[row] = prompt + tokenizer(apart, add_special_tokens=False)["input_ids"]
     made = Completions([], [])
-    for row, (prompt, both) in enumerate(zip(read, whole, strict=True)):
-        answer = both[len(prompt) :]
-        if both[: len(prompt)] != prompt:
-            # Prompt and answer melt into one token, so the answer keeps the tokens it has by itself:
-            # the prompt must be what it is when the answer is still to be written.
-            apart = joined[row][len(prompts[row]) :]
-            with quiet():
-                answer = tokenizer(apart, add_special_tokens=False)["input_ids"]
-        answer = [*answer, end]
+    for prompt, both in zip(read, whole, strict=True):
+        answer = [*both[len(prompt) :], end]
         room = None if limit is None else limit - len(start)
         short, kept = _fit(prompt, answer, room)
         made.cut += len(short) < len(prompt) or len(kept) < len(answer)

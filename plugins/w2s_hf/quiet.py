@@ -15,17 +15,23 @@ import transformers
 def quiet() -> Iterator[None]:
     """No report, bar or warning from transformers inside; what matters is checked and raised.
 
-    The previous settings return afterwards, so a user's own are kept.
+    The previous settings return afterwards, so a user's own are kept. Changing a level empties the caches of
+    all loggers, which takes about as long as to encode a short text: who encodes one text after another enters
+    this once around them all, and then the inner ones change nothing.
     """
     reports: Any = transformers.utils.logging
     level, bars = reports.get_verbosity(), reports.is_progress_bar_enabled()
-    reports.set_verbosity(logging.CRITICAL)
-    reports.disable_progress_bar()
+    loud = level < logging.CRITICAL
+    if loud:
+        reports.set_verbosity(logging.CRITICAL)
+    if bars:
+        reports.disable_progress_bar()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        reports.set_verbosity(level)
+        if loud:
+            reports.set_verbosity(level)
         if bars:
             reports.enable_progress_bar()

@@ -2,7 +2,8 @@
 
 A debate, a consultancy or a critique gives the judge reasons. Where those who give them know no more than
 the judge, there is nothing in them to find out (Kenton et al. 2024, section 5). So both are measured on
-the same rows without any evidence: the recipe's supervisor as it stands, and the critic asked directly.
+the same rows without any evidence: the recipe's supervisor as it stands, and the critic asked directly, in words
+that it knows: those of the recipe's own ``assistant_direct`` if there is one, else of the protocol's prompts.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from w2s_oversight.config import PromptConfig
+from w2s_oversight.config import PromptConfig, ProtocolConfig
+from w2s_oversight.prompt_files import OWN, Prompts
 from w2s_toolkit.contracts import Observation
 from w2s_toolkit.data import Dataset, LabelSet
 from w2s_toolkit.errors import RecipeError, StageError
@@ -25,6 +27,9 @@ CRITICS = ("debater", "critic", "advisor", "assistant")
 """Fields of protocols that name who gives reasons, the first that is set."""
 
 MEASURES = ("accuracy", "auroc")
+
+CHANCE = 0.5
+"""AUROC of answers that say nothing."""
 
 
 def audit_recipe(
@@ -42,7 +47,8 @@ def audit_recipe(
     given = load_recipe(file, registry, overrides)
     phase, protocol = _audited(given)
     critic = next(str(v) for f in CRITICS if (v := getattr(protocol.config, f, None)))
-    changes = [*overrides, *_changes(given, phase, protocol, critic, rows, on)]
+    direct = _direct(given, phase, protocol, critic)
+    changes = [*overrides, *_changes(given, phase, direct, rows, on)]
     outcome = run_recipe(
         load_recipe(file, registry, changes), registry, store=store, runs=runs, quiet=True
     )
@@ -60,19 +66,23 @@ def audit_recipe(
         "protocol": protocol.name,
         "judge": str(model),
         "critic": critic,
+        "asked": {key: direct[key] for key in ("prompt", "prompts") if direct.get(key)},
         "on": on,
         "rows": len(observed["audit-judge"].data),
         "measures": values,
         "answer": _answer(values["auroc"]),
+        "remarks": _remarks(values["auroc"], direct),
         "run": str(outcome.folder),
     }
 
 
 def _audited(recipe: Recipe) -> tuple[Phase, Use]:
-    for phase in recipe.cells[0].phases:
-        for use in phase.oversight:
-            if any(getattr(use.config, field, None) for field in CRITICS):
-                return phase, use
+    """The first protocol in which somebody speaks, in whichever cell it is."""
+    for cell in recipe.cells:
+        for phase in cell.phases:
+            for use in phase.oversight:
+                if any(getattr(use.config, field, None) for field in CRITICS):
+                    return phase, use
     raise RecipeError(
         "no phase has an oversight protocol in which a model speaks",
         where=str(recipe.file),
@@ -80,8 +90,38 @@ def _audited(recipe: Recipe) -> tuple[Phase, Use]:
     )
 
 
+def _direct(recipe: Recipe, phase: Phase, protocol: Use, critic: str) -> dict[str, Any]:
+    """The supervisor ``assistant_direct`` by which the critic is asked for its own answer."""
+    for other in (one for cell in recipe.cells for one in cell.phases):
+        own = other.supervisor
+        if own.name == "assistant_direct" and getattr(own.config, "model", None) == critic:
+            values: dict[str, Any] = own.config.model_dump(mode="json")
+            return {"use": own.name, **values}
+    direct: dict[str, Any] = {"use": "assistant_direct", "model": critic}
+    judge, spoken = phase.supervisor, protocol.config
+    heard = judge.config if judge.name == "judge" else None
+    if isinstance(spoken, ProtocolConfig) and (
+        _has_direct(spoken) or not getattr(heard, "prompts", None)
+    ):
+        named = spoken
+        if isinstance(heard, PromptConfig) and "answers" not in spoken.model_fields_set:
+            named = spoken.model_copy(update={"answers": heard.answers})
+        direct |= {"prompt": "direct", "passage": spoken.passage, "prompts": spoken.prompts}
+        return direct | {"answers": named.answers, "text": spoken.text}
+    if isinstance(heard, PromptConfig):
+        direct |= {"answers": heard.answers, "text": heard.text, "prompts": heard.prompts}
+    return direct
+
+
+def _has_direct(spoken: ProtocolConfig) -> bool:
+    """Whether the protocol has a prompt of the user's own for direct questions."""
+    if spoken.prompts is None:
+        return False
+    return OWN not in Prompts(spoken.prompts, spoken.prompt_set).find("direct").parents
+
+
 def _changes(
-    recipe: Recipe, phase: Phase, protocol: Use, critic: str, rows: int, on: str
+    recipe: Recipe, phase: Phase, direct: Mapping[str, Any], rows: int, on: str
 ) -> list[str]:
     """Overrides that make the recipe into one that measures both, each alone."""
     cell = recipe.cells[0]
@@ -93,14 +133,7 @@ def _changes(
         )
     size = cell.options.splits[on]
     splits = dict(cell.options.splits) | {on: rows if size == "all" else min(rows, size)}
-    direct: dict[str, Any] = {"use": "assistant_direct", "model": critic}
     judge = phase.supervisor
-    for source in (judge.config, protocol.config):
-        if isinstance(source, PromptConfig):
-            direct |= {"answers": source.answers, "text": source.text}
-            if judge.name == "judge" and isinstance(judge.config, PromptConfig):
-                direct["prompts"] = judge.config.prompts
-            break
     values = judge.config.model_dump(mode="json")
     if values.get("choose_on") == on:  # the split must not choose what is then measured on it
         values["choose_on"] = None
@@ -169,6 +202,25 @@ def _answer(auroc: Mapping[str, Any]) -> str:
     return "not told apart on these rows"
 
 
+def _remarks(auroc: Mapping[str, Any], direct: Mapping[str, Any]) -> list[str]:
+    """What the answer does not say by itself."""
+    found = []
+    low = auroc["critic"]["low"]
+    if low is not None and low <= CHANCE:
+        how = f"with the prompts in {direct['prompts']}" if direct.get("prompts") else "as built in"
+        found.append(
+            f"asked directly, {how}, the critic is no better than chance. If it should know better, it does not "
+            "understand the question: put a direct.txt of its kind into the protocol's prompts, and name answers: that it "
+            "would give"
+        )
+    if auroc["difference"]["low"] is None or auroc["difference"]["low"] <= 0:
+        found.append(
+            "arguments of this critic have little to tell this judge, if what they know shows in direct "
+            "answers; background (interaction) may still help"
+        )
+    return found
+
+
 def print_audit(found: Mapping[str, Any]) -> None:
     """The comparison as a table, and what it means."""
     from w2s_toolkit.report.terminal import line, print_with, table
@@ -185,13 +237,7 @@ def print_audit(found: Mapping[str, Any]) -> None:
         title = f"{found['recipe']} · {found['protocol']} · {found['on']}, {found['rows']} rows"
         table(console, title, columns, 1)
         line(console, str(found["answer"]), "Does the critic discriminate better? ", style="bold")
-        if not str(found["answer"]).startswith("yes"):
-            line(
-                console,
-                "arguments of this critic have little to tell this judge, if what they know shows in direct "
-                "answers; background (interaction) may still help",
-                "note: ",
-                style="dim",
-            )
+        for remark in found["remarks"]:
+            line(console, str(remark), "note: ", style="dim")
 
     print_with(draw)

@@ -14,6 +14,10 @@ from w2s_toolkit.cli.options import (
     store_option,
 )
 
+stage_option = click.option(
+    "--stage", help="Only stages whose name holds this, such as debate/test."
+)
+
 
 @click.group()
 def transcripts() -> None:
@@ -22,20 +26,22 @@ def transcripts() -> None:
 
 @transcripts.command("ls")
 @click.argument("run")
+@stage_option
 @runs_option
-def ls(run: str, runs: Path) -> None:
+@store_option
+def ls(run: str, stage: str | None, runs: Path, store: Path) -> None:
     """List the stages of RUN that hold transcripts or verdicts."""
-    from w2s_oversight.reading import talks_of
+    from w2s_oversight.reading import chosen, talks_of
     from w2s_oversight.showing import print_list
     from w2s_toolkit.loading import load_run
 
-    print_list(talks_of(load_run(run, runs)))
+    print_list(chosen(talks_of(load_run(run, runs), store), stage))
 
 
 @transcripts.command("show")
 @click.argument("run")
 @click.argument("example", required=False)
-@click.option("--stage", help="Only stages whose name holds this, such as debate/test.")
+@stage_option
 @click.option(
     "--only",
     type=click.Choice(["wrong", "right", "flipped", "unscored"]),
@@ -43,8 +49,10 @@ def ls(run: str, runs: Path) -> None:
 )
 @click.option("--below", type=click.FloatRange(0, 1), help="Only verdicts less sure than this.")
 @click.option("--above", type=click.FloatRange(0, 1), help="Only verdicts at least as sure.")
+@click.option("--candidates", is_flag=True, help="With candidate turns that were not taken.")
 @click.option("--limit", type=click.IntRange(1), default=5, show_default=True)
 @runs_option
+@store_option
 def show(
     run: str,
     example: str | None,
@@ -52,8 +60,10 @@ def show(
     only: str | None,
     below: float | None,
     above: float | None,
+    candidates: bool,
     limit: int,
     runs: Path,
+    store: Path,
 ) -> None:
     """Show transcripts of RUN, of all rows or of EXAMPLE, an id or its beginning."""
     from w2s_oversight.reading import chosen, talks_of, wanted
@@ -61,7 +71,7 @@ def show(
     from w2s_toolkit.errors import UsageError
     from w2s_toolkit.loading import load_run
 
-    talks = chosen(talks_of(load_run(run, runs)), stage)
+    talks = chosen(talks_of(load_run(run, runs), store), stage)
     found = [
         (talk, row)
         for talk in talks
@@ -73,7 +83,7 @@ def show(
     if not found:
         what = f"row begins with {example!r}" if example else "row passes these filters"
         raise UsageError(f"no {what}", next_step=f"'w2s transcripts ls {run}' lists what there is")
-    print_rows(found[:limit], len(found) - min(limit, len(found)))
+    print_rows(found[:limit], len(found) - min(limit, len(found)), candidates=candidates)
 
 
 @click.group()

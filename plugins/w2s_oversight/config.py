@@ -64,8 +64,12 @@ class PromptConfig(ComponentConfig):
             except re.error as error:
                 problems.append(f"text: this is no regular expression: {error}")
         if self.prompts is not None and Path(self.prompts).exists():
-            problems += prompt_files.problems(Path(self.prompts), self.prompt_set)
+            problems += prompt_files.problems(Path(self.prompts), *self.prompt_sets())
         return problems
+
+    def prompt_sets(self) -> tuple[str, ...]:
+        """Components whose prompts the folder may hold."""
+        return (self.prompt_set,)
 
 
 class ProtocolConfig(PromptConfig):
@@ -257,6 +261,35 @@ class JudgeConfig(SupervisorConfig, PromptConfig):
 
 class DirectConfig(JudgeConfig):
     """``use: assistant_direct``."""
+
+    prompt: Literal["judge", "direct"] = Field(
+        "judge",
+        description="Prompt file that it is asked with. direct is the one by which protocols ask a model for its "
+        "own answer; prompts may then be the folder of a protocol.",
+    )
+    passage: str | None = Field(
+        None,
+        description="Entry of each row's meta that it reads, as the debaters do, where the prompt is direct.",
+    )
+
+    def key_parts(self, digest: Digest) -> dict[str, Any]:
+        """One that is asked like a judge is the one that it was before there was a choice."""
+        parts = super().key_parts(digest)
+        new = ("prompt", "passage") if self.prompt == "judge" else ()
+        return {name: part for name, part in parts.items() if name not in new}
+
+    def prompt_sets(self) -> tuple[str, ...]:
+        """With the prompt ``direct``, those of any protocol."""
+        return (self.prompt_set,) if self.prompt == "judge" else prompt_files.sets()
+
+    def check(self) -> list[str]:
+        """A passage or examples that the prompt does not show."""
+        problems = super().check()
+        if self.passage is not None and self.prompt == "judge":
+            problems.append("passage: the prompt judge shows none; next: set prompt: direct")
+        if self.shots and self.prompt == "direct":
+            problems.append("shots: the prompt direct shows none; next: set prompt: judge")
+        return problems
 
 
 class OversightMetricsConfig(EvaluatorConfig):

@@ -11,6 +11,23 @@ from typing import Any
 FILE = "journal.jsonl"
 
 
+def read_records(path: Path) -> tuple[dict[str, dict[str, Any]], int]:
+    """Whole records by key, and the bytes up to the end of the last one. Writes nothing."""
+    raw = path.read_bytes() if path.exists() else b""
+    records, whole = dict[str, dict[str, Any]](), 0
+    for line in raw.splitlines(keepends=True):
+        try:
+            record = json.loads(line)
+            key, value = record["key"], record["value"]
+        except (ValueError, KeyError, TypeError):
+            break
+        if not line.endswith(b"\n"):
+            break
+        records[key] = value
+        whole += len(line)
+    return records, whole
+
+
 class Journal:
     """Records by key in a file that only grows.
 
@@ -22,9 +39,8 @@ class Journal:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._records: dict[str, dict[str, Any]] = {}
         path = folder / FILE
-        whole = self._read(path)
+        self._records, whole = read_records(path)
         self._file = path.open("ab")
         self._file.truncate(whole)
 
@@ -33,22 +49,6 @@ class Journal:
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
-
-    def _read(self, path: Path) -> int:
-        """Bytes up to the end of the last whole record."""
-        raw = path.read_bytes() if path.exists() else b""
-        whole = 0
-        for line in raw.splitlines(keepends=True):
-            try:
-                record = json.loads(line)
-                key, value = record["key"], record["value"]
-            except (ValueError, KeyError, TypeError):
-                break
-            if not line.endswith(b"\n"):
-                break
-            self._records[key] = value
-            whole += len(line)
-        return whole
 
     def get(self, key: str) -> dict[str, Any] | None:
         """A record, or None."""

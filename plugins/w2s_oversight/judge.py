@@ -13,7 +13,7 @@ import numpy as np
 
 from w2s_oversight.asking import CHUNK, IN_FLIGHT, Asking, draw
 from w2s_oversight.cases import Case, cases_of
-from w2s_oversight.config import JudgeConfig
+from w2s_oversight.config import DirectConfig, JudgeConfig
 from w2s_oversight.journal import Journal
 from w2s_oversight.ladder import Ladder, Settings, hearings
 from w2s_oversight.prompt_files import Prompts
@@ -39,6 +39,8 @@ class Judge:
 
     def __init__(self, config: JudgeConfig) -> None:
         self.config = config
+        self._prompt: str = "judge"
+        self._passage: str | None = None
 
     def fit(
         self, train: Dataset | None, ctx: Context, *, val: Dataset | None = None
@@ -106,6 +108,7 @@ class Judge:
             max_tokens=config.max_tokens,
             seed=ctx.seed,
             shots=shots,
+            prompt=self._prompt,
         )
         found: dict[str, Verdict] = {}
         try:
@@ -128,7 +131,7 @@ class Judge:
 
     async def _chunk(self, batch: Dataset, ladder: Ladder) -> dict[str, Verdict]:
         heard, unheard = [], dict[str, Verdict]()
-        for case in cases_of(batch, batch.info.question, self.config.text):
+        for case in cases_of(batch, batch.info.question, self.config.text, self._passage):
             if len(case.choices) < 2:
                 raise DataError(
                     f"row {case.id} has {len(case.choices)} choices; a judge compares answers",
@@ -164,3 +167,7 @@ class AssistantDirect(Judge):
 
     name = "assistant_direct"
     reads_evidence = False
+
+    def __init__(self, config: DirectConfig) -> None:
+        super().__init__(config)
+        self._prompt, self._passage = config.prompt, config.passage

@@ -37,6 +37,11 @@ class Settings:
     shots: tuple[Mapping[str, Any], ...] = ()
     prompt: str = "judge"
 
+    @property
+    def sees_passage(self) -> bool:
+        """A model asked for its own answer sees it; a judge sees of it what debaters quote."""
+        return self.prompt == "direct"
+
 
 @dataclass
 class _Hearing:
@@ -138,7 +143,7 @@ class Ladder:
         """Fields of the judge's prompt."""
         return {
             **case.fields(),
-            "passage": "",  # the judge sees of it what debaters quote
+            "passage": case.passage if self._settings.sees_passage else "",
             "choices": listed(self._settings.answers, case.choices, view.order),
             "labels": " or ".join(names),
             "evidence": view.text,

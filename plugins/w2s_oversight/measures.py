@@ -182,7 +182,9 @@ def _cost(
     per_row = Metric(tokens / len(data), n=len(data))
     floor = ctx.references.get("weak_floor")
     if floor is None or not given.any():
-        reason = "there is no weak floor" if floor is None else "no row has an answer"
+        reason = (
+            "there is no weak floor to compare it with" if floor is None else "no row has an answer"
+        )
         return {"tokens_per_row": per_row, "tokens_per_point": Metric(None, reason=reason)}
     below = answers(floor, data)
     if not below.given.any():

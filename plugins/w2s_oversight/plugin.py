@@ -74,6 +74,7 @@ def w2s_supervisors() -> Iterable[Component]:
         "Baseline: the assistant's own answers as labels.",
         needs=("generate",),
         uses_gold=("train_on",),
+        reads_meta=("passage",),
     )
 
 

@@ -106,18 +106,31 @@ class Prompts:
         return fill(_parts(self.find(name, choice))[0].template, values)
 
 
-def problems(folder: Path, prompt_set: str) -> list[str]:
-    """What is wrong with a folder of prompts, for the messages of ``w2s validate``."""
+def sets() -> tuple[str, ...]:
+    """The components that have prompts of their own."""
+    return tuple(sorted(path.name for path in OWN.iterdir() if path.name != COMMON))
+
+
+def problems(folder: Path, *prompt_sets: str) -> list[str]:
+    """What is wrong with a folder of prompts of one of these components, for ``w2s validate``."""
     if not folder.is_dir():
         return [f"prompts: {folder} is not a folder; next: name the folder that holds the prompts"]
-    own = [*(OWN / prompt_set).glob("*.txt"), *(OWN / COMMON).glob("*.txt")]
+    own = [path for name in (*prompt_sets, COMMON) for path in (OWN / name).glob("*.txt")]
     known = {path.name.split(".")[0] for path in own}
+    whose = " or ".join(prompt_sets)
     found = []
     for path in sorted(folder.glob("*.txt")):
         name = path.name.split(".")[0]
+        others = [other for other in sets() if (OWN / other / f"{name}.txt").is_file()]
+        if name not in known and others:
+            found.append(
+                f"prompts: {path.name} is a prompt of {' and '.join(others)}, not of {whose}; next: give each "
+                "component a folder of its own"
+            )
+            continue
         if name not in known:
             found.append(
-                f"prompts: {path.name} is no prompt of {prompt_set}{suggestion(name, known)}; next: it "
+                f"prompts: {path.name} is no prompt of {whose}{suggestion(name, known)}; next: it "
                 f"has {', '.join(sorted(known))}"
             )
             continue

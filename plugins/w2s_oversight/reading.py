@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from w2s_oversight.kept import kept_turns
 from w2s_toolkit.data import Dataset, Example
 from w2s_toolkit.errors import UsageError
 from w2s_toolkit.loading import Run
 from w2s_toolkit.registry import suggestion
 from w2s_toolkit.stages.rows import DATA
+from w2s_toolkit.store import Store
 from w2s_toolkit.transcripts import (
     TRANSCRIPTS,
     VERDICTS,
@@ -34,6 +36,7 @@ class Talked:
         turns: by row.
         verdicts: by row.
         data: rows with gold and evidence.
+        ended: whether the stage has; else ``turns`` are those that are kept so far.
     """
 
     stage: str
@@ -42,6 +45,7 @@ class Talked:
     data: Path
     turns: Mapping[str, list[Turn]] = field(default_factory=dict)
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    ended: bool = True
 
     @property
     def name(self) -> str:
@@ -53,14 +57,18 @@ class Talked:
         return list(Dataset.read(self.data / DATA))
 
 
-def talks_of(run: Run) -> list[Talked]:
-    """All stages of a run that hold transcripts or verdicts.
+def talks_of(run: Run, store: Path) -> list[Talked]:
+    """All stages of a run that hold transcripts or verdicts, and those that have not ended.
+
+    Args:
+        store: the store that the run works in, for what a run that was killed has made.
 
     Raises:
         UsageError: it holds none.
     """
     stages = json.loads((run.path / "plan.json").read_text(encoding="utf-8"))["stages"]
-    folders = {stage["key"]: run.path / "stages" / stage["id"] for stage in stages}
+    place = Store(store)
+    folders = {stage["key"]: _folder(run, stage, place) for stage in stages}
     made = [stage for stage in stages if folders[stage["key"]].exists()]
     judges: dict[str, list[Mapping[str, Any]]] = {}
     for stage in made:
@@ -84,12 +92,39 @@ def talks_of(run: Run) -> list[Talked]:
         for judge in several:
             verdicts = _verdicts(folders[judge["key"]])
             found.append(Talked("", str(judge["id"]), "", folders[key], {}, verdicts))
+    found += _so_far(stages, folders, place)
     if not found:
         raise UsageError(
             "the run has no transcripts",
             where=str(run.path),
             next_step="they are written by oversight protocols and by the supervisor judge",
         )
+    return found
+
+
+def _folder(run: Run, stage: Mapping[str, Any], place: Store) -> Path:
+    """Where the artefact of a stage lies, whether or not it exists."""
+    linked = run.path / "stages" / stage["id"]
+    return linked if linked.exists() else place.folder(stage["key"])
+
+
+def _so_far(
+    stages: list[Mapping[str, Any]], folders: Mapping[str, Path], place: Store
+) -> list[Talked]:
+    """Protocols that have not ended, with the turns that are kept."""
+    linked = next((f for f in folders.values() if f.is_symlink()), None)
+    root = linked.resolve().parents[2] if linked else place.root
+    found = list[Talked]()
+    for stage in stages:
+        key, data = stage["key"], folders.get(stage["inputs"].get("data", ""))
+        if stage["kind"] != "assist" or folders[key].exists() or data is None:
+            continue
+        if not (data / DATA).is_file():
+            continue
+        turns = kept_turns(root / "scratch" / key, stage, Dataset.read(data / DATA))
+        if turns:
+            protocol = str(stage["component"]).rpartition("/")[2]
+            found.append(Talked(str(stage["id"]), "", protocol, data, turns, ended=False))
     return found
 
 

@@ -25,6 +25,9 @@ from w2s_toolkit.transcripts import TRANSCRIPTS, Turn, Verdict, write_lines
 
 C = TypeVar("C", bound=ProtocolConfig)
 
+TURN = "turn"
+"""What keys of turns begin with in the journal; row, order, round, speaker, side and sample follow."""
+
 
 @dataclass(frozen=True)
 class Speech:
@@ -82,7 +85,7 @@ class Talk(Generic[C]):
 
     def read(self, turn: Turn, case: Case) -> str:
         """A turn's text as others read it."""
-        return words.shown(turn.text, case.source, self.config.quotes)
+        return words.shown(turn.text, case.source, self.config.quotes, self._secret)
 
     def told(self, turn: Turn, case: Case, name: str) -> str:
         """A turn under a name, by the prompt file ``turn``."""
@@ -134,13 +137,13 @@ class Talk(Generic[C]):
             seed=draw(self.seed, *place),
             sample_index=one.sample,
         )
-        return Asked("/".join(map(str, ("turn", *place, one.sample))), case.id, request)
+        return Asked("/".join(map(str, (TURN, *place, one.sample))), case.id, request)
 
     def _turn(self, one: Speech, record: Mapping[str, Any]) -> Turn:
-        said = str(record["text"])
-        text = words.clean(said, self._secret)
-        quotes = words.quotes(text, one.case.source)
-        return Turn(
+        return turn_of(
+            record,
+            one.case.source,
+            self._secret,
             example_id=one.case.id,
             protocol=self.name,
             order=one.order,
@@ -148,13 +151,22 @@ class Talk(Generic[C]):
             speaker=one.speaker,
             side=one.side,
             sample=one.sample,
-            text=text,
-            said=said if said != text else None,
-            quotes=tuple(quote._asdict() for quote in quotes),
-            request=record["request"],
-            usage=record["usage"],
-            flags=tuple(record["flags"]),
         )
+
+
+def turn_of(record: Mapping[str, Any], source: str, secret: str, **place: Any) -> Turn:
+    """An answer as a turn: cleaned, with its quotes checked against ``source``; ``place`` is the rest of it."""
+    said = str(record["text"])
+    text = words.clean(said, secret)
+    return Turn(
+        text=text,
+        said=said if said != text else None,
+        quotes=tuple(quote._asdict() for quote in words.quotes(text, source)),
+        request=record["request"],
+        usage=record["usage"],
+        flags=tuple(record["flags"]),
+        **place,
+    )
 
 
 class Protocol(ABC, Generic[C]):

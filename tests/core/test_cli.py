@@ -138,6 +138,8 @@ def test_recipes_are_listed_and_copied_with_the_files_they_name(
     assert w2s("recipes", "cp", toy_recipe, tmp_path / "mine").returncode == 0
     rows = toy_recipe.with_name("rows.jsonl").read_bytes()
     assert (tmp_path / "mine" / "rows.jsonl").read_bytes() == rows
+    assert w2s("recipes", "cp", "quickstart", f"{tmp_path}/new/").returncode == 0
+    assert (tmp_path / "new" / "quickstart.yaml").exists(), "a folder that was not there"
 
 
 def test_validate_as_json_and_schema_to_a_file(w2s: Any, toy_recipe: Path, tmp_path: Path) -> None:

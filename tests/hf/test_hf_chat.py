@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -237,6 +238,51 @@ def test_a_prompt_that_does_not_fit_fails_alone(chat: HFChat) -> None:
     )
     assert isinstance(good, ChatResult)
     assert isinstance(bad, ChatFailure) and bad.code == "rejected" and "1024" in bad.reason
+
+
+@pytest.fixture
+def said() -> Iterator[list[str]]:
+    """What transformers logs at its usual level."""
+    heard = list[str]()
+    handler = logging.Handler()
+    handler.emit = lambda record: heard.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("transformers")
+    level = logger.level
+    logger.addHandler(handler)
+    transformers.utils.logging.set_verbosity_warning()
+    yield heard
+    logger.removeHandler(handler)
+    logger.setLevel(level)
+
+
+def test_nothing_is_said_of_long_texts_and_levels_change_once_a_call(
+    said: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fresh() -> HFModel:
+        return HFModel(HFModelConfig(id=str(folder("lab-xs")), dtype="float32", device="cpu"))
+
+    long = "sound " * 1200
+    chat = HFChat(fresh(), tiny_context(tmp_path / "chat"))
+    changes, change = list[int](), logging.Logger.setLevel
+
+    def counted(self: logging.Logger, level: int) -> None:
+        changes.append(level)
+        change(self, level)
+
+    monkeypatch.setattr(logging.Logger, "setLevel", counted)
+    for many in (2, 8):
+        changes.clear()
+        requests = [user(long), *(user(text, 2) for text in some(many))]
+        failed = asyncio.run(chat.generate_many(requests))[0]
+        assert isinstance(failed, ChatFailure) and "do not fit" in failed.reason
+        asyncio.run(chat.score_many(requests, [["yes", "no"]] * len(requests)))
+        assert changes == [logging.CRITICAL, logging.WARNING] * 2, "there and back, once a call"
+    monkeypatch.undo()
+    chat = HFChat(fresh(), tiny_context(tmp_path / "again"))
+    asyncio.run(chat.generate_many([user(long)]))
+    assert said == []
+    fresh().tokenizer(tiny_context(tmp_path / "alone"))(long)
+    assert len(said) == 1 and "longer than" in said[0], "which is what would be said"
 
 
 def test_scores_are_the_log_likelihoods_of_whole_choices(chat: HFChat) -> None:

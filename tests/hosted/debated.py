@@ -257,12 +257,16 @@ def ended(
     process: subprocess.Popen[str],
     until: Callable[[], bool] | None = None,
     by: signal.Signals = signal.SIGKILL,
+    within: float = 900,
 ) -> str:
-    """Wait for a run, or end it by a signal once ``until`` holds; what it said on stderr."""
+    """Wait for a run, or end it by a signal once ``until`` holds; what it said on stderr.
+
+    A run that hangs is an error after ``within`` seconds.
+    """
     while until is not None and process.poll() is None:
         if until():
             process.send_signal(by)
             break
         time.sleep(0.002)
-    _, said = process.communicate(timeout=900)
+    _, said = process.communicate(timeout=within)
     return said

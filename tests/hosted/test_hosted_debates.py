@@ -20,6 +20,8 @@ from debated import Held, asked_again, differences, ended, misaccounted, problem
 from fault_proxy import RETRIED, Proxy
 
 from w2s_lab.family import folder
+from w2s_oversight.reading import talks_of
+from w2s_toolkit import load_run
 
 DEBATES = 40
 MODEL = str(folder("lab-l"))
@@ -126,10 +128,21 @@ def test_what_was_paid_for_is_not_paid_again_when_there_is_more_to_spend(
     assert 20 <= total.calls == proxy.completed.total() < 4 * DEBATES
     assert not standing.calls, "what was under way was waited for"
     assert not cap or total.tokens <= 5000
+    talks = talks_of(load_run(held.run), tmp_path / "store")
+    shown = {
+        (turn.example_id, turn.round, turn.speaker): turn.text
+        for talk in talks
+        for turns in talk.turns.values()
+        for turn in turns
+    }
+    assert not all(talk.ended for talk in talks)
+    assert 20 <= len(shown) <= total.calls, "what was paid for can be read"
     code, said = run_here(own, tmp_path, "--set", "budget=null")
     assert code == 0, said
     assert not problems(held, DEBATES) + misaccounted(held, proxy)
     assert not differences(stand.clean, held)
+    assert shown.items() <= debated.turns(held).items()
+    assert all(talk.ended for talk in talks_of(load_run(held.run), tmp_path / "store"))
 
 
 @pytest.mark.slow(seconds=10)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from watched import SHARED, Source, component, model, reviews
 
+from w2s_oversight.config import DirectConfig
 from w2s_toolkit.contracts import ChoiceScores
 from w2s_toolkit.data import Dataset, LabelSet
 from w2s_toolkit.errors import StageError
@@ -251,6 +253,45 @@ def test_the_assistants_own_answers_ignore_evidence(context: Make, weak: Source)
         None, reviews(2).blind(), context("b")
     )
     assert direct.probs.tolist() == plain.probs.tolist()
+
+
+def test_an_assistant_reads_the_passage_that_a_judge_never_does(
+    context: Make, weak: Source, own_prompts: Callable[..., str]
+) -> None:
+    """Asked by the prompt of a protocol, whose folder holds other prompts beside it."""
+    data = reviews(2).blind(keep=("passage",))
+    folder = own_prompts(direct="{passage} {text}", opening="{passage}", judge="J{passage}")
+    values = {"model": "weak", "prompts": folder}
+    asked = {"prompt": "direct", "passage": "passage", "text": "Text: (.*)\nClaim"}
+    component("assistant_direct", **values, **asked).label(None, data, context())
+    first = str(data.take([0]).column("prompt").to_pylist()[0])
+    text = first.removeprefix("Text: ").partition("\n")[0]
+    assert weak.prompts()[0] == f"A blan is a fish. {text}"
+    weak.log.clear()
+    own_prompts(judge="J{passage}")
+    (Path(folder) / "opening.txt").unlink()
+    component("assistant_direct", **values).label(None, data, context("b"))
+    judged(data, context("c"), prompts=folder)
+    assert set(weak.prompts()) == {"J"}
+
+
+def test_what_an_assistant_is_asked_with_counts_where_it_is_not_as_ever() -> None:
+    def key(**values: Any) -> dict[str, Any]:
+        return component("assistant_direct", model="weak", **values).config.key_parts(str)
+
+    assert key() == component("judge", model="weak").config.key_parts(str)
+    assert key(prompt="direct") == key() | {"prompt": "direct", "passage": None}
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        ({"passage": "passage"}, "passage: the prompt judge shows none"),
+        ({"prompt": "direct", "shots": 2, "train_on": "val"}, "shots: the prompt direct"),
+    ],
+)
+def test_what_a_prompt_does_not_show_is_refused(values: dict[str, Any], problem: str) -> None:
+    assert problem in str(DirectConfig(model="weak", **values).check())
 
 
 def test_texts_can_stand_for_answers(context: Make, weak: Source) -> None:

@@ -17,8 +17,11 @@ from watched import Source, component, reviews
 
 from w2s_oversight.asking import Asked, Asking
 from w2s_oversight.journal import FILE, Journal
+from w2s_oversight.kept import UNDECIDED, kept_turns
 from w2s_toolkit.contracts import ChatRequest, Message
+from w2s_toolkit.errors import BudgetError
 from w2s_toolkit.stages.context import StageContext
+from w2s_toolkit.transcripts import TRANSCRIPTS, read_turns
 
 TALKER = Path(__file__).parent / "talker.py"
 Make = Callable[..., StageContext]
@@ -126,3 +129,40 @@ def test_every_answer_is_on_the_disk_before_the_next_question(
     values = {"debater": "strong", "rounds": 3, "max_tokens": 4}
     component("debate", **values).assist(reviews(4).blind(), None, ctx)
     assert kept == [0, 4, 8, 12, 16, 20]
+
+
+def test_what_was_said_before_a_budget_ended_it_can_be_read(context: Make, strong: Source) -> None:
+    values = {
+        "debater": "strong",
+        "rounds": 2,
+        "turns": "sequential",
+        "max_tokens": 4,
+        "best_of": 2,
+    }
+    values |= {"temperature": 0.9, "scorer": "quotes", "text": "Text: (.*)\nClaim"}
+    strong.local = False
+    strong.answer = lambda r: "<quote>The blan was dull</quote> VERDICT: A"
+    debate, data = component("debate", **values), reviews(3).blind()
+    whole = context("whole")
+    debate.assist(data, None, whole)
+    said = {t.example_id: t for t in read_turns(whole.out / TRANSCRIPTS)[1] if t.round == 1}
+    strong.fails = lambda r: "budget" if "wrong with your" in r.messages[-1].content else None
+    ctx = context("cut")
+    with pytest.raises(BudgetError):
+        debate.assist(data, None, ctx)
+    parts = {"config": debate.config.model_dump(mode="json"), "seed": ctx.seed}
+    stage = {"component": "oversight/debate", "parts": parts}
+    before = (ctx.scratch / FILE).read_bytes()
+    kept = kept_turns(ctx.scratch, stage, data)
+    assert (ctx.scratch / FILE).read_bytes() == before
+    assert set(kept) == set(data.ids)
+    for row, turns in kept.items():
+        assert len(turns) == 2 * 2 * 2, "both orders, both speakers, both candidates"
+        assert {t.visibility for t in turns} == {UNDECIDED}
+        for turn in turns:
+            assert (turn.text, turn.said, turn.quotes) == (
+                said[row].text, said[row].said, said[row].quotes,
+            )  # fmt: skip
+        assert "VERDICT" not in turns[0].text
+    assert kept["row0"][0].quotes[0]["verified"] and not kept["row1"][0].quotes[0]["verified"]
+    assert kept_turns(context("never").scratch, stage, data) == {}

@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 from forked import Forks
 
+from w2s_oversight import audit
 from w2s_toolkit import load_run
+from w2s_toolkit.recipe.load import find_recipe, load_recipe
+from w2s_toolkit.registry import Registry
 
 RECIPE = """\
 schema: 1
@@ -117,13 +120,44 @@ def test_a_debate_from_recipe_to_terminal(
 
     done = w2s("oversight", "audit", "talks.yaml", "--rows", "20", "--json")
     assert done.returncode == 0, done.stderr
-    audit = json.loads(done.stdout)
-    assert (audit["judge"], audit["critic"], audit["rows"]) == ("weak", "strong", 20)
-    auroc = audit["measures"]["auroc"]
+    told = json.loads(done.stdout)
+    assert (told["judge"], told["critic"], told["rows"]) == ("weak", "strong", 20)
+    auroc = told["measures"]["auroc"]
     assert auroc["difference"]["value"] == pytest.approx(
         auroc["critic"]["value"] - auroc["judge"]["value"]
     )
-    assert audit["answer"].startswith(("yes", "no", "not"))
+    assert told["answer"].startswith(("yes", "no", "not"))
+    assert told["asked"] == {"prompt": "direct"}
+
+
+def _asked(recipe: str) -> dict[str, Any]:
+    registry = Registry()
+    given = load_recipe(find_recipe(recipe, registry), registry)
+    phase, protocol = audit._audited(given)
+    critic = next(str(v) for f in audit.CRITICS if (v := getattr(protocol.config, f, None)))
+    return audit._direct(given, phase, protocol, critic)
+
+
+def test_an_audit_asks_the_critic_in_words_that_it_knows(tmp_path: Path) -> None:
+    own = _asked("oversight_comparison")  # whose first cell has nobody who speaks
+    assert Path(own["prompts"]).name == "direct" and own["prompt"] == "judge", (
+        "as the recipe's own assistant_direct asks it"
+    )
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "direct.txt").write_text("{text} {passage}")
+    debate = "debater: strong, prompts: mine, passage: passage, answers: {'no': Nay., 'yes': Yea.}"
+    text = RECIPE.replace("debater: strong", debate)
+    (tmp_path / "talks.yaml").write_text(text)
+    asked = _asked(str(tmp_path / "talks.yaml"))
+    assert asked["prompt"] == "direct" and Path(asked["prompts"]) == tmp_path / "mine"
+    assert (asked["passage"], asked["answers"]["yes"]) == ("passage", "Yea.")
+    (tmp_path / "mine" / "direct.txt").rename(tmp_path / "mine" / "opening.txt")
+    (tmp_path / "words").mkdir()
+    (tmp_path / "words" / "judge.txt").write_text("{text}")
+    text = text.replace("use: judge, model", "use: judge, prompts: words, model")
+    (tmp_path / "talks.yaml").write_text(text)
+    asked = _asked(str(tmp_path / "talks.yaml"))
+    assert Path(asked["prompts"]).name == "words" and "prompt" not in asked, "as the judge is asked"
 
 
 def test_an_audit_needs_somebody_to_audit(toy_recipe: Path, fails: Callable[..., str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -39,29 +40,32 @@ def show(name: str) -> None:
 
 @recipes.command()
 @click.argument("name")
-@click.argument("target", type=click.Path(path_type=Path))
-def cp(name: str, target: Path) -> None:
+@click.argument("target", metavar="TARGET")
+def cp(name: str, target: str) -> None:
     """Copy a recipe to TARGET, a folder or a new file, to change and own it."""
     from w2s_toolkit.errors import UsageError
 
     source = _find(name)
-    target = target / source.name if target.is_dir() else target
-    if target.exists():
+    file = Path(target)
+    if file.is_dir() or target.endswith(("/", os.sep)):  # a folder that may be new
+        file /= source.name
+    if file.exists():
         raise UsageError(
-            "this file exists already", where=str(target), next_step="choose another name"
+            "this file exists already", where=str(file), next_step="choose another name"
         )
     try:
+        file.parent.mkdir(parents=True, exist_ok=True)
         text = source.read_text(encoding="utf-8")
         for name in _named_paths(source):
             here = Path(*(part for part in Path(name).parts if part != ".."))
             text = text.replace(name, here.as_posix())
-            if not (target.parent / here).exists():
-                _copy(source.parent / name, target.parent / here)
-                click.echo(f"wrote {target.parent / here}")
-        target.write_text(text, encoding="utf-8")
+            if not (file.parent / here).exists():
+                _copy(source.parent / name, file.parent / here)
+                click.echo(f"wrote {file.parent / here}")
+        file.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"cannot be written: {error.strerror}", where=str(target)) from None
-    click.echo(f"wrote {target}; run it with: w2s run {target}")
+        raise UsageError(f"cannot be written: {error.strerror}", where=str(file)) from None
+    click.echo(f"wrote {file}; run it with: w2s run {file}")
 
 
 def _copy(source: Path, target: Path) -> None:

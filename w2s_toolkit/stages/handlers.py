@@ -76,7 +76,7 @@ def run_fit(work: Work) -> None:
 def run_label(work: Work) -> None:
     """Label a split, or a sample of it, with a supervisor or a trained model."""
     data, ref = rows_to_label(work)
-    data = data.blind()
+    data = data.blind(work.meta_read())
     work.hand_generations(data)
     labels = labels_of(work.instance.label(ref, data, work.context), data, "label")
     work.context.count("labels", len(labels))
