@@ -257,7 +257,7 @@ class SupervisorConfig(ComponentConfig):
         None, description="Split whose gold labels choose among its checkpoints."
     )
 
-    def prompt(self) -> str:
+    def asks_with(self) -> str:
         """How rows are put to it, where that is a setting: members that write together read the same."""
         return ""
 

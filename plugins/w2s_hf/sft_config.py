@@ -90,6 +90,6 @@ class SftTeacherConfig(SupervisorConfig, WritingConfig):
         "things, for experiments with noisy experts. Validation labels stay as they are.",
     )
 
-    def prompt(self) -> str:
+    def asks_with(self) -> str:
         """See :meth:`SupervisorConfig.prompt`."""
         return self.template

@@ -53,11 +53,11 @@ def _difference(cell: Cell, phase: Phase, *, thorough: bool) -> tuple[str, str] 
     instead = ensemble.instead_of_mixing()
     if not instead:
         return None
-    if len({config.prompt() for config in configs}) > 1:
+    if len({config.asks_with() for config in configs}) > 1:
         return (
             f"{phase.ensemble.name!r} lets its members write together, token by token, but they read "
             "rows in different ways: "
-            + " against ".join(dict.fromkeys(c.prompt() for c in configs)),
+            + " against ".join(dict.fromkeys(c.asks_with() for c in configs)),
             f"give all supervisors one template, or {instead}",
         )
     if len(models) < 2:
