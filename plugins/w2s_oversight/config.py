@@ -275,8 +275,8 @@ class DirectConfig(JudgeConfig):
     def key_parts(self, digest: Digest) -> dict[str, Any]:
         """One that is asked like a judge is the one that it was before there was a choice."""
         parts = super().key_parts(digest)
-        new = ("prompt", "passage") if self.prompt == "judge" else ()
-        return {name: part for name, part in parts.items() if name not in new}
+        unset = {"prompt": self.prompt == "judge", "passage": self.passage is None}
+        return {name: part for name, part in parts.items() if not unset.get(name)}
 
     def prompt_sets(self) -> tuple[str, ...]:
         """With the prompt ``direct``, those of any protocol."""
