@@ -162,6 +162,10 @@ class TestJudge(JudgeContract):
 @pytest.mark.slow
 class TestAssistantDirect(JudgeContract):
     use = "assistant_direct"
+    fixed = JudgeContract.fixed | {
+        "prompt": "the prompt direct shows no examples, and there are some",
+        "passage": "only the prompt direct shows one",
+    }
 
 
 class TestOversightMetrics(EvaluatorContract):

@@ -280,7 +280,9 @@ def test_what_an_assistant_is_asked_with_counts_where_it_is_not_as_ever() -> Non
         return component("assistant_direct", model="weak", **values).config.key_parts(str)
 
     assert key() == component("judge", model="weak").config.key_parts(str)
-    assert key(prompt="direct") == key() | {"prompt": "direct", "passage": None}
+    assert key(prompt="direct") == key() | {"prompt": "direct"}
+    more = {"prompt": "direct", "passage": "passage"}
+    assert key(**more) == key() | more
 
 
 @pytest.mark.parametrize(
