@@ -29,7 +29,8 @@ from toy_w2s import rounds  # noqa: E402
 BLIND = {"models.mid.letters": 0}
 """A first student that sees no letter of any word, and so answers at random."""
 
-BLIND_LAB = {"phases.bootstrap.student.lr": 1e-12}
+BLIND_LAB = {"phases.bootstrap.student.lr": 1e-300}
+"""A first student that learns nothing: its head stays zero. A small step would do, since its sign tells."""
 
 
 def main() -> int:

@@ -270,3 +270,23 @@ def test_several_seeds_of_an_ensemble_share_a_panel(make_run: MakeRun) -> None:
     folder = make_run(results)
     assert "Size of the ensemble" in write_report(folder).read_text()
     assert (folder / "figures" / "sizes.svg").exists()
+
+
+def test_where_no_evaluator_has_one_score_the_comparison_shows_all_it_measures(
+    make_run: MakeRun, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from w2s_toolkit.report.table import print_summary
+
+    results = results_of([{"task.things": n} for n in (4, 16)])
+    scores = [r for r in results["summary"] if r["metric"] == "accuracy"]
+    results["summary"] = [
+        row | {"evaluator": "long_answers", "metric": metric}
+        for row in scores
+        for metric in ("completion", "coherence")
+    ]
+    print_summary(results)
+    shown = capsys.readouterr().out
+    assert "2 combinations, supervisor → student" in shown
+    assert shown.count(" → 0.") >= 4 and "completion" in shown and "coherence" in shown
+    page = write_report(make_run(results)).read_text()
+    assert "supervisor → student" in page and page.count(" → 0.") >= 4

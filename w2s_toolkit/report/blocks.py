@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from w2s_toolkit.report.block import COMPARING, Block
-from w2s_toolkit.report.wording import ROLES, Axes, Row, canonical
+from w2s_toolkit.report.wording import ROLES, Axes, Row, canonical, number
 
 
 def blocks(results: Mapping[str, Any]) -> list[Block]:
@@ -61,6 +61,19 @@ def compared(found: Sequence[Block]) -> list[str]:
     if all(weak is None or (floor and floor["value"] == weak["value"]) for floor, weak in pairs):
         out = [role for role in out if role != "supervisor"]
     return out + [m for m in ("pgr", "gain") if any(b.find("student", m) for b in found)]
+
+
+def measured(found: Sequence[Block]) -> list[str]:
+    """What a comparison shows where no evaluator has one score: the first few metrics; none elsewhere."""
+    if any(b.columns for b in found):
+        return []
+    return list(dict.fromkeys(metric for b in found for metric, _ in b.measures))[:4]
+
+
+def steps(block: Block, metric: str) -> str:
+    """A metric of the supervisor and of its student, as ``0.5 → 0.6``; of one where there is one."""
+    rows = (block.find(role, metric) for role in ("supervisor", "student"))
+    return " → ".join(number(row["value"]) for row in rows if row is not None)
 
 
 def titles(found: Sequence[Block]) -> list[str]:

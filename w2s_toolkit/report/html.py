@@ -15,7 +15,7 @@ from markupsafe import Markup
 from w2s_toolkit.report import beside, facts
 from w2s_toolkit.report.artefacts import Artefacts
 from w2s_toolkit.report.block import Block
-from w2s_toolkit.report.blocks import axes_of, blocks, compared, titles
+from w2s_toolkit.report.blocks import axes_of, blocks, compared, measured, steps, titles
 from w2s_toolkit.report.generations import compared_blocks, folds
 from w2s_toolkit.report.remarks import by_name, folded, remarks, signatures, unsaid
 from w2s_toolkit.report.rounds import rounds
@@ -154,6 +154,7 @@ def _results(results: Mapping[str, Any]) -> dict[str, Any]:
         "blocks": found,
         "axes": axes_of(found),
         "compared": compared(found),
+        "measured": measured(found),
         "top": compared_blocks(found),
         "several": {
             "phase": len({b.phase for b in found}) > 1,
@@ -233,6 +234,7 @@ def _environment() -> Environment:
         "estimate": _typeset(estimate),
         "interval": _typeset(interval),
         "number": _typeset(number),
+        "steps": _typeset(steps),
         "measure": _typeset(measure),
         "metric": metric_name,
         "minus": _typeset(str),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from w2s_toolkit.report.block import Block, ordered
-from w2s_toolkit.report.blocks import axes_of, blocks, titles
+from w2s_toolkit.report.blocks import axes_of, blocks, measured, steps, titles
 from w2s_toolkit.report.remarks import FEW, by_name, remarks, signatures, unsaid
 from w2s_toolkit.report.rounds import print_rounds
 from w2s_toolkit.report.terminal import GAP, blank, line, longest, print_with, table
@@ -80,6 +80,11 @@ def _comparison(console: Console, name: str, found: Sequence[Block]) -> None:
         for b in found
     ]
     heads = [role, "PGR", "gain"]
+    of, several = metric_name(metric), measured(found)
+    if several:
+        heads = [metric_name(m) for m in several]
+        values = [[steps(b, m) for m in several] for b in found]
+        of = "supervisor → student"
     keep = [i for i in range(len(heads)) if any(row[i] for row in values)]
     names: list[tuple[str, list[str]]] = [
         (axes.names[a], [axes.value(b.group, a) for b in found]) for a in axes.names
@@ -95,7 +100,7 @@ def _comparison(console: Console, name: str, found: Sequence[Block]) -> None:
     columns += [(heads[i], [r[i] for r in values], True) for i in keep]
     table(
         console,
-        f"{name} · {len(found)} combinations, {metric_name(metric)}{_over(found)}",
+        f"{name} · {len(found)} combinations, {of}{_over(found)}",
         columns,
         len(names),
     )
