@@ -46,16 +46,16 @@ class Accuracy:
         Warns where nearly all rows get the same answer though gold has others: what a student learns
         first of a supervisor that leans to one class is that.
         """
-        leans = "" if nothing_there(data) else _leans(answers(subject, data), data)
-        if leans:
-            ctx.warn("same_answer", leans)
-        return Metrics({"accuracy": self._measure(subject, data)})
+        return Metrics({"accuracy": self._measure(subject, data, ctx)})
 
-    def _measure(self, subject: LabelSet, data: Dataset) -> Metric:
+    def _measure(self, subject: LabelSet, data: Dataset, ctx: Context | None = None) -> Metric:
+        """The accuracy of one seed; ``ctx`` hears of answers that are nearly all the same one."""
         reason = nothing_there(data)
         if reason:
             return Metric(None, reason=reason)
         found = answers(subject, data)
+        if ctx is not None and (leans := _leans(found, data)):
+            ctx.warn("same_answer", leans)
         return accuracy(found.right, found.given, group_codes(data))
 
     def aggregate(self, seeds: Sequence[Observation], ctx: Context) -> Metrics:

@@ -39,8 +39,7 @@ def _decided(results: Mapping[str, Any]) -> dict[Round, dict[str, int]]:
     for row in results.get("rounds") or []:
         if not isinstance(row, dict) or not row.keys() >= _FIELDS or row["cell"] >= len(cells):
             continue
-        axes = {k: v for k, v in cells[row["cell"]]["axes"].items() if k != "seed"}
-        key = (group_name(axes), str(row["phase"]), int(row["round"]))
+        key = (group_name(cells[row["cell"]]["axes"]), str(row["phase"]), int(row["round"]))
         found = out.setdefault(key, {"promoted": 0, "students": 0})
         found["promoted"] += bool(row["promoted"] if row["round"] else not row["stop"])
         found["students"] += 1

@@ -45,14 +45,13 @@ def _imitations(results: Mapping[str, Any]) -> list[dict[str, Any]]:
         if fell > _doubt(best["accuracy"], best["n"] * independent) and rose > _doubt(
             best["agreement_weak_wrong"], best["n_weak_wrong"] * independent
         ):
-            axes = results["cells"][curve["cells"][0]]["axes"]
             message = (
                 f"while it learned, the student fell from {best['accuracy']:.3f} to "
                 f"{last['accuracy']:.3f} and repeats {last['agreement_weak_wrong']:.0%} of its "
                 f"supervisor's errors in place of {best['agreement_weak_wrong']:.0%}: fewer steps may "
                 "be better"
             )
-            group = {k: v for k, v in axes.items() if k != "seed"}
+            group = _group(results, curve["cells"][0])
             head = {"name": "over_imitation", "group": group, "phase": curve["phase"]}
             found.append({**head, "message": message})
     return found
@@ -67,8 +66,7 @@ def _of_rounds(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What goes wrong over the rounds of a repeated phase."""
     found: list[dict[str, Any]] = []
     for row in results.get("rounds", ()):
-        axes = results["cells"][row["cell"]]["axes"]
-        place = {"group": {a: v for a, v in axes.items() if a != "seed"}, "phase": row["phase"]}
+        place = {"group": _group(results, row["cell"]), "phase": row["phase"]}
         for test in row["tests"]:
             if test["low"] is None and not test["passed"]:
                 value = "none" if test["value"] is None else f"{test['value']:.3f}"
@@ -94,12 +92,16 @@ def _of_rounds(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
+def _group(results: Mapping[str, Any], cell: int) -> dict[str, Any]:
+    """The combination of axes of a cell, whatever its seed."""
+    return {a: v for a, v in results["cells"][cell]["axes"].items() if a != "seed"}
+
+
 def _refused(results: Mapping[str, Any]) -> list[tuple[Any, str]]:
     """Rounds, as group and phase, whose students were promoted with no seed."""
     promoted: dict[str, tuple[tuple[Any, str], bool]] = {}
     for row in results.get("rounds", ()):
-        group = {a: v for a, v in results["cells"][row["cell"]]["axes"].items() if a != "seed"}
-        place = (group, f"{row['phase']}/{row['round']}")
+        place = (_group(results, row["cell"]), f"{row['phase']}/{row['round']}")
         before = promoted.get(repr(place), (place, False))[1]
         promoted[repr(place)] = (place, before or bool(row.get("promoted")))
     return [place for place, once in promoted.values() if not once]
