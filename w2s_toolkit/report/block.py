@@ -45,12 +45,6 @@ class Finding(NamedTuple):
         return f"{self.name} {self.value}{joint}{self.explanation}"
 
 
-def in_order(names: Iterable[str], wanted: Sequence[str]) -> list[str]:
-    """Names in the order of ``wanted``; others stay behind, as they come."""
-    places = {name: number for number, name in enumerate(wanted)}
-    return sorted(names, key=lambda name: places.get(name, len(places)))
-
-
 @dataclass(frozen=True)
 class Block:
     """What one phase gave with one combination of axes on one evaluation split.

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from w2s_toolkit.report.block import Block, in_order
+from w2s_toolkit.report.block import Block
 from w2s_toolkit.report.canvas import FOOT, WIDTH, Plot, cut, end_names, figure
 from w2s_toolkit.report.svg import COLOURS, GRID, INK, MUTED, drawing, inline_svg
 from w2s_toolkit.report.wording import Row, metric_name, number
+from w2s_toolkit.signatures.compared import in_order
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import mean
 from typing import Any, NamedTuple
 
@@ -42,12 +42,17 @@ def comparisons(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def in_order(names: Iterable[str], wanted: Sequence[str]) -> list[str]:
+    """Names in the order of ``wanted``; others stay behind, as they come."""
+    places = {name: number for number, name in enumerate(wanted)}
+    return sorted(names, key=lambda name: places.get(name, len(places)))
+
+
 def _sizes(places: Sequence[Place], models: Sequence[str]) -> list[dict[str, Any]]:
     """The largest student of a supervisor does no better than a smaller one.
 
     Recipes list models from weak to strong; those of which ceilings say otherwise are left alone.
     """
-    rank = {name: number for number, name in enumerate(models)}
     taught: dict[tuple[str, str], dict[str, list[Place]]] = {}
     for place in places:
         if _alone(place, places) and {"supervisor", "student"} <= place.scores.keys():
@@ -57,10 +62,9 @@ def _sizes(places: Sequence[Place], models: Sequence[str]) -> list[dict[str, Any
     for (_, weak), students in taught.items():
         if len(students) < 2 or any(len(same) > 1 for same in students.values()):
             continue
-        names = sorted(students, key=lambda name: rank.get(name, len(rank)))
-        in_order = [students[name][0] for name in names]
-        last = in_order[-1]
-        best = max(in_order[:-1], key=lambda place: place.scores["student"].value)
+        by_size = [students[name][0] for name in in_order(students, models)]
+        last = by_size[-1]
+        best = max(by_size[:-1], key=lambda place: place.scores["student"].value)
         own, other = last.scores["student"], best.scores["student"]
         ceiling, other_ceiling = (p.scores.get("strong_ceiling") for p in (last, best))
         if ceiling and other_ceiling and ceiling.value < other_ceiling.value - NEAR:
@@ -68,7 +72,7 @@ def _sizes(places: Sequence[Place], models: Sequence[str]) -> list[dict[str, Any
         if own.value > other.value or (ceiling and own.value > ceiling.value - NEAR):
             continue
         scores = ", ".join(
-            f"{p.scores['student'].model} {p.scores['student'].value:.3f}" for p in in_order
+            f"{p.scores['student'].model} {p.scores['student'].value:.3f}" for p in by_size
         )
         message = (
             f"students of growing size under {weak}: {scores}; the largest learns no more than "
