@@ -263,7 +263,7 @@ class SupervisorConfig(ComponentConfig):
 
 
 class EnsemblerConfig(ComponentConfig):
-    """Config of an ensembler. Its members are the phase's supervisors, trained again and again."""
+    """Config of an ensembler. Its members are the phase's supervisors, most often trained again and again."""
 
     choose_on: SplitName | None = Field(
         None,
@@ -282,6 +282,21 @@ class EnsemblerConfig(ComponentConfig):
     def most_members(self) -> int | None:
         """How many members there are at most, helpers aside; None where that is not a setting."""
         return None
+
+    def needs_training(self, trained: int, untrained: int) -> tuple[str, str] | None:
+        """Why supervisors that are trained on nothing cannot be members here, and what to do instead.
+
+        None where they can: each takes one turn, and says what it would say alone. Where no
+        supervisor is trained, :meth:`Ensembler.build` is given the pool, blind, in place of ``train``.
+
+        Args:
+            trained: supervisors of the phase that are trained on a split.
+            untrained: those that are used as they come; at least one.
+        """
+        return (
+            "it trains its members",
+            "use ensemble: {use: bagging}, which can take members as they come, or leave them out",
+        )
 
     def scores_tokens(self) -> bool:
         """Whether it can say what it gives the tokens of gold answers, if its members can.

@@ -8,6 +8,7 @@ import numpy as np
 
 from w2s_ensembles.bags import Bag, make_bag
 from w2s_ensembles.checks import (
+    require_classes,
     require_every_class,
     require_groups,
     require_out_of_bag,
@@ -48,7 +49,10 @@ class Bagging:
                 for out-of-bag accuracies.
             MissingDependencyError: stacking without scikit-learn.
         """
-        config, truth = self.config, truth_of(train)
+        config = self.config
+        require_classes(train)
+        # Members that are trained on nothing come with rows that have no gold, and need none.
+        truth = truth_of(train) if "data" in config.by else None
         val_gold = val_truth(val, self._asks_for_val(), ctx.stage) if config.needs_val else None
         if config.combine == "stacking" and val is not None and val_gold is not None:
             require_stacking()
@@ -62,10 +66,10 @@ class Bagging:
         if val is not None and config.needs_val:
             on_val = gather(members, refs, val, () if judged is None else judged.classes)
         weights = np.ones(len(refs))
-        if judged is not None and config.combine == "oob":
+        if judged is not None and truth is not None and config.combine == "oob":
             weights = out_of_bag_weights(judged, truth.gold, ctx)
         curve: list[Point] = []
-        if judged is not None and config.size == "oob":
+        if judged is not None and truth is not None and config.size == "oob":
             curve = self._curve(judged, weights, truth)
         if on_val is not None and val_gold is not None and config.size == "val":
             curve = self._curve(on_val, weights, val_gold)
@@ -86,12 +90,13 @@ class Bagging:
     def _asks_for_val(self) -> str:
         return "size: val" if self.config.size == "val" else f"combine: {self.config.combine}"
 
-    def _bags(self, train: Dataset, truth: Truth, ctx: Context) -> list[Bag]:
+    def _bags(self, train: Dataset, truth: Truth | None, ctx: Context) -> list[Bag]:
         config = self.config
-        if "data" in config.by:
+        groups = np.zeros(len(train), np.int64) if truth is None else truth.groups
+        if truth is not None:
             require_groups(truth, 2, "a bootstrap", train.name)
-        bags = [make_bag(config, truth.groups, i, ctx.seed) for i in range(config.members)]
-        if config.needs_out_of_bag:
+        bags = [make_bag(config, groups, i, ctx.seed) for i in range(config.members)]
+        if truth is not None and config.needs_out_of_bag:
             left = np.stack([bag.left for bag in bags])
             require_out_of_bag(left, truth, train.info.classes, train.num_classes, train.name)
         return bags

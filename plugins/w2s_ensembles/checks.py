@@ -20,6 +20,16 @@ def truth_of(data: Dataset) -> Truth:
     Raises:
         DataError: there are no rows, or no gold classes.
     """
+    require_classes(data)
+    return Truth(data.gold, group_codes(data))
+
+
+def require_classes(data: Dataset) -> None:
+    """Raise where there are no rows, or answers are no classes.
+
+    Raises:
+        DataError: see above.
+    """
     require_rows(data)
     if data.info.kind == "generation":
         raise DataError(
@@ -27,7 +37,6 @@ def truth_of(data: Dataset) -> Truth:
             where=data.name,
             next_step="use a classification or preference task, or use: writers or token_boosting",
         )
-    return Truth(data.gold, group_codes(data))
 
 
 def val_truth(val: Dataset | None, setting: str, where: str) -> Truth:

@@ -80,6 +80,21 @@ class BaggingConfig(EnsemblerConfig):
         """See :meth:`EnsemblerConfig.most_members`."""
         return self.members
 
+    def needs_training(self, trained: int, untrained: int) -> tuple[str, str] | None:
+        """See :meth:`EnsemblerConfig.needs_training`. A second turn would say the same again."""
+        turns = trained + untrained
+        if self.members != turns:
+            return (
+                f"members: {self.members} gives it more or fewer turns than one, and it says the same in each",
+                f"set members: {turns}, as many as there are supervisors",
+            )
+        if not trained and self.by != ("models",):
+            return (
+                f"members do not differ by {', '.join(self.by)} where nothing is trained",
+                "set by: [models]",
+            )
+        return None
+
 
 class _RoundsConfig(EnsemblerConfig):
     """What both kinds of boosting are told."""

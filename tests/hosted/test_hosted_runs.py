@@ -309,3 +309,30 @@ def test_stages_side_by_side_share_one_budget(
         assert done.returncode == 0, done.stderr
         assert settled(tmp_path)[-1] == sum(proxy.usage)
         assert max(proxy.completed.values()) == 1
+
+
+def test_a_hosted_and_a_trained_member_are_combined_and_a_budget_loses_neither(
+    proxied: Any, recipe: Any, w2s: Any, tmp_path: Path
+) -> None:
+    both = "[{use: asking, model: helper}, {use: toy_bayes, model: weak, train_on: weak_train}]"
+    mixed = ["--set", f"phases.first.supervisors={both}"]
+    mixed += ["--set", "phases.first.ensemble={use: bagging, members: 2, by: [models]}"]
+    with proxied() as proxy:
+        path = recipe(proxy.url, end="budget: {tokens: 600}")
+        assert w2s("probe", path).returncode == 0
+        proxy.reset()
+        first = w2s("run", path, *mixed)
+        assert first.returncode == 3 and "the budget is reached" in first.stderr, first.stderr
+        paid = dict(proxy.completed)
+        assert 0 < len(paid) < 52
+        done = w2s("run", recipe(proxy.url, end="budget: {tokens: 100000}"), *mixed)
+        assert done.returncode == 0, done.stderr
+        assert set(proxy.completed.values()) == {1}, "a row is asked about once"
+        assert len(proxy.completed) == 52
+    run = last_run(tmp_path)
+    lines = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+    ran = {line["stage"] for line in lines if line.get("status") == "ran"}
+    assert "first/supervisor/member 0/label pool" in ran
+    assert "first/supervisor/member 1/fit" not in ran, "it was kept when the budget ended the run"
+    results = json.loads((run / "results.json").read_text())["rows"]
+    assert {r["role"] for r in results if r["phase"] == "first"} >= {"supervisor"}

@@ -109,6 +109,9 @@ class MemberFactory(Protocol):
     ) -> ModelRef:
         """The promise of a member, at once; nothing is trained yet.
 
+        A supervisor that is trained on nothing is a member as it comes, asked once for all its turns:
+        ``train``, ``weights`` and what else differs do not change what it says.
+
         Args:
             index: number of the member; no two requests of one ensemble that differ share it.
             train: the training set that was given, or ``train.take(rows)`` of it.
@@ -165,6 +168,9 @@ class Ensembler(Protocol):
         self, members: MemberFactory, train: Dataset, val: Dataset | None, ctx: Context
     ) -> ModelRef:
         """Ask for members and return one reference that labels; ``train`` and ``val`` hold gold.
+
+        Where no supervisor of the phase is trained on anything (see
+        :meth:`EnsemblerConfig.needs_training`), ``train`` is the pool, blind.
 
         Where it chooses how many members to keep, the report draws by what, if ``details`` of the
         reference hold ``size``, the number kept, and ``curve``: a list of mappings with ``size``,

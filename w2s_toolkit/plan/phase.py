@@ -165,10 +165,12 @@ class PlannedPhase:
     def _build(self, use: Use) -> str:
         """Key of the built ensemble."""
         if not self._built:
-            first = self.phase.supervisor.config
+            first = (*self.phase.trained, self.phase.supervisor)[0].config
             assert isinstance(first, SupervisorConfig) and isinstance(use.config, EnsemblerConfig)
-            assert first.train_on is not None, "checked with the recipe"
-            inputs = {"train": self._evidence(first.train_on, assisted=True)}
+            # Where no member is trained there is no split for it: the pool says what rows look like.
+            inputs = {"pool": self._evidence(self.setting.pool, assisted=True)}
+            if first.train_on:
+                inputs = {"train": self._evidence(first.train_on, assisted=True)}
             if first.choose_on:
                 inputs["choose"] = self._evidence(first.choose_on, assisted=True)
             if chosen := use.config.choose_on or first.choose_on:

@@ -251,6 +251,7 @@ class PlannedCell:
             "config": use.config.model_dump(mode="json"),
             "models": {named[field]: self._model_json(m) for field, m in models.items()},
             "seed": self.cell.seed,
+            "trained": getattr(use.config, "train_on", None) is not None,
         }
 
     def _model_json(self, use: Use) -> dict[str, Any]:

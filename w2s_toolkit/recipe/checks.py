@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from w2s_toolkit.calls.prices import components
 from w2s_toolkit.config import (
+    AlignerConfig,
     EnsemblerConfig,
     EvaluatorConfig,
     ModelConfig,
@@ -70,15 +71,18 @@ def _check_members(phase: Phase, problems: Problems) -> None:
                 "add ensemble: {use: bagging}, or write a phase for each",
             )
         return
-    configs = [u.config for u in phase.supervisors if isinstance(u.config, SupervisorConfig)]
-    for use in phase.supervisors:
-        if isinstance(use.config, SupervisorConfig) and use.config.train_on is None:
-            problems.add(
-                use.path,
-                f"an ensemble trains its members, and {use.name!r} here is trained on nothing",
-                "set train_on, or leave out ensemble:",
-            )
     ensemble = phase.ensemble.config
+    configs = [use.config for use in phase.trained]
+    untrained = [use for use in phase.supervisors if use not in phase.trained]
+    if untrained and isinstance(ensemble, EnsemblerConfig):
+        why = ensemble.needs_training(len(configs), len(untrained))
+        if why and not isinstance(untrained[0].config, AlignerConfig):
+            problems.add(
+                untrained[0].path,
+                f"{untrained[0].name!r} here is trained on nothing, but {phase.ensemble.name!r} cannot "
+                f"take it: {why[0]}",
+                why[1],
+            )
     needs_val = isinstance(ensemble, EnsemblerConfig) and ensemble.needs_val
     if needs_val and not any(getattr(config, "choose_on", None) for config in (ensemble, *configs)):
         problems.add(
@@ -99,7 +103,7 @@ def _check_members(phase: Phase, problems: Problems) -> None:
         if len({getattr(config, key) for config in configs}) > 1:
             problems.add(
                 (*phase.path, "supervisors"),
-                f"the supervisors of an ensemble have different {key}",
+                f"the trained supervisors of an ensemble have different {key}",
                 "give all of them one split: out-of-bag rows and weights are rows of it",
             )
 
@@ -182,16 +186,17 @@ def _check_choice(phase: Phase, supervisor: SupervisorConfig, problems: Problems
 
 
 def _check_leakage(phase: Phase, problems: Problems) -> None:
-    supervisor = phase.supervisor.config
+    first = (*phase.trained, phase.supervisor)[0]
+    supervisor = first.config
     if not isinstance(supervisor, SupervisorConfig):
         return
     if supervisor.train_on == phase.pool and not phase.model.allow_overlap:
         problems.add(
-            (*phase.supervisor.path, "train_on"),
+            (*first.path, "train_on"),
             f"the supervisor would label {phase.pool!r}, on which it was trained",
             "train it on another split, or set allow_overlap: true in the phase",
         )
-    for use in (phase.supervisor, phase.ensemble):
+    for use in (first, phase.ensemble):
         chosen = getattr(use.config, "choose_on", None) if use else None
         if use and chosen == phase.pool and not phase.model.allow_overlap:
             problems.add(

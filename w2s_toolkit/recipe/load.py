@@ -98,6 +98,11 @@ class Phase:
         """The first supervisor, which is also the naive floor."""
         return self.supervisors[0]
 
+    @property
+    def trained(self) -> tuple[Use, ...]:
+        """The supervisors that are trained on a split; the others are used as they come."""
+        return tuple(s for s in self.supervisors if getattr(s.config, "train_on", None))
+
 
 @dataclass(frozen=True)
 class Cell:

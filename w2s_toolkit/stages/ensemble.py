@@ -40,10 +40,12 @@ def run_member(work: Work) -> None:
 
 def run_build(work: Work) -> None:
     """Let an ensembler train its members."""
-    train, val = work.dataset("train"), None
-    splits = [(work.job.inputs["train"], train)]
-    # Members count none: all of them read the same gold.
-    work.remember_gold(len(train))
+    slot, val = "train" if "train" in work.job.inputs else "pool", None
+    train = work.dataset(slot) if slot == "train" else work.dataset(slot).blind()
+    splits = [(work.job.inputs[slot], train)]
+    if slot == "train":
+        # Members count none: all of them read the same gold.
+        work.remember_gold(len(train))
     for key in {k for slot, k in work.job.inputs.items() if slot in ("val", "choose")}:
         work.remember_gold(len(Dataset.read(work.folder_of(key) / rows.DATA)))
     if "val" in work.job.inputs:

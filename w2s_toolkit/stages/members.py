@@ -172,6 +172,8 @@ class Members:
         variation = dict(variation or {})
         which = int(variation.pop("supervisor", 0)) % len(self._templates)
         template = self._templates[which]
+        if not template["trained"]:
+            return self._as_it_comes(index, which, train, target, token_weights)
         key, inputs = self._rows(train, weights, target, token_weights)
         stage = Stage(
             parts={},
@@ -193,6 +195,17 @@ class Members:
             "/".join(template["component"]), key=stage.key, classes=classes,
             details={"supervisor": which, "index": index},
         )  # fmt: skip
+
+    def _as_it_comes(self, index: int, which: int, train: Dataset, *asked: Any) -> ModelRef:
+        """A member that there is nothing to train of; its key is empty."""
+        name = "/".join(self._templates[which]["component"])
+        if any(one is not None for one in asked):
+            raise DataError(
+                f"{name} is trained on nothing, and the ensemble asked it to learn from its errors",
+                next_step="set its train_on, or combine by bagging",
+            )
+        details = {"supervisor": which, "index": index}
+        return ModelRef(name, classes=train.info.classes, details=details)
 
     def predict(self, ref: ModelRef, data: Dataset) -> LabelSet:
         """See :meth:`w2s_toolkit.contracts.MemberFactory.predict`."""
@@ -239,7 +252,7 @@ class Members:
             if self._store.get(stage.key) is not None:
                 continue
             for ref in refs:
-                if self._store.get(ref.key) is None:
+                if ref.key and self._store.get(ref.key) is None:
                     missing[ref.key] = self._fit_of(ref)
             missing[stage.key] = stage
         if missing:
@@ -272,6 +285,7 @@ class Members:
     ) -> Stage:
         """The stage in which a member, or the first supervisor's bare model, reads ``data``."""
         template = self._template(ref) if ref else self._templates[0]
+        fitted = ref is not None and bool(ref.key)
         key, inputs = self._rows(data, answers=answers)
         who = f"member {ref.details.get('index', 0)}" if ref else "untrained"
         stage = Stage(
@@ -282,9 +296,9 @@ class Members:
             component=tuple(template["component"]),
             config=template["config"],
             models=template["models"],
-            inputs={"data": key, **({"ref": ref.key} if ref else {}), **inputs},
+            inputs={"data": key, **({"ref": ref.key} if fitted and ref else {}), **inputs},
         )
-        return self._keyed(stage, template, {} if ref else template["parts"])
+        return self._keyed(stage, template, {} if fitted else template["parts"])
 
     def _together(self, together: Together, data: Dataset, kind: str) -> Stage:
         """The stage in which members read ``data`` together."""
