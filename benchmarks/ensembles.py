@@ -36,18 +36,16 @@ LAB_MODELS = (
     "{weak: {use: lab, id: lab-xs}, other: {use: lab, id: lab-s}, strong: {use: lab, id: lab-m}}"
 )
 TEACHER = "use: finetuned, train_on: weak_train, choose_on: val, pooling: mean"
-TAKING_TURNS = (
-    f"[{{{TEACHER}, model: weak, epochs: 8, lr: 5e-3}}, "
-    f"{{{TEACHER}, model: other, epochs: 8, lr: 2e-3}}]"
-)
+LAB_XS = f"{{{TEACHER}, model: weak, epochs: 8, lr: 5e-3}}"
+LAB_S = f"{{{TEACHER}, model: other, epochs: 8, lr: 2e-3}}"
 BY_PLATT = {"phases.bootstrap.refine": "[{use: calibrate, on: val, method: platt}]"}
 CALIBRATED = "one teacher, labels calibrated on val"
-TURNS = "bagging: models (lab-xs, lab-s)"
+TURNS, OTHER = "bagging: models (lab-xs, lab-s)", "one lab-s"
 REAL_TEACHER = "use: finetuned, train_on: weak_train, choose_on: val, epochs: 2"
-REAL_TURNS = "bagging: models (TinyStories-656K, first 2 layers of MiniLM-L6)"
-REAL_TAKING_TURNS = (
-    f"[{{{REAL_TEACHER}, model: weak, lr: 2e-3}}, {{{REAL_TEACHER}, model: other, lr: 3e-4}}]"
-)
+REAL_OTHER = "one of the first 2 layers of MiniLM-L6"
+REAL_TURNS = "bagging: models (TinyStories-656K, 2 layers of MiniLM-L6)"
+TINY = f"{{{REAL_TEACHER}, model: weak, lr: 2e-3}}"
+SHORTENED = f"{{{REAL_TEACHER}, model: other, lr: 3e-4}}"
 
 
 def _bagging(members: int, *by: str) -> str:
@@ -136,12 +134,16 @@ def _settings(work: Path) -> dict[str, Setting]:
     finetuned, sft = "phases.bootstrap.supervisors.finetuned", "phases.bootstrap.supervisors.sft"
     kinds = ("data", "seeds", "features", "layers")
     shortened = work / "minilm-of-2-layers"
-    every = {**_classifiers(4, kinds), REAL_TURNS: _bagging(4, "models")}
-    turns = {
-        "models": f"{{weak: {{use: hf, id: {tiny}}}, other: {{use: hf, id: {shortened}}}, "
-        f"strong: {{use: hf, id: {minilm}}}}}",
-        "phases.bootstrap.supervisors": REAL_TAKING_TURNS,
+    every = {
+        **_classifiers(4, kinds),
+        REAL_TURNS: _bagging(4, "models"),
+        REAL_OTHER: "null",
     }
+    mixed = _mixed(
+        f"{{weak: {{use: hf, id: {tiny}}}, other: {{use: hf, id: {shortened}}}, "
+        f"strong: {{use: hf, id: {minilm}}}}}",
+        {REAL_TURNS: [TINY, SHORTENED], REAL_OTHER: [SHORTENED]},
+    )
     claims = Setting(
         "Lab, claims to be judged: lab-xs teaches lab-m",
         "bagging",
@@ -149,11 +151,12 @@ def _settings(work: Path) -> dict[str, Setting]:
         {
             **_classifiers(4, kinds),
             TURNS: _bagging(4, "models"),
+            OTHER: "null",
         },
         finetuned,
         8,
         4,
-        more={TURNS: {"models": LAB_MODELS, "phases.bootstrap.supervisors": TAKING_TURNS}},
+        more=_mixed(LAB_MODELS, {TURNS: [LAB_XS, LAB_S], OTHER: [LAB_S]}),
     )
     return {
         "claims": claims,
@@ -180,7 +183,7 @@ def _settings(work: Path) -> dict[str, Setting]:
             2,
             4,
             (tiny, minilm, data / "sst2"),
-            {CALIBRATED: BY_PLATT, REAL_TURNS: turns},
+            {CALIBRATED: BY_PLATT, **mixed},
             (minilm, shortened),
         ),
         "sciq": Setting(
@@ -197,9 +200,17 @@ def _settings(work: Path) -> dict[str, Setting]:
             2,
             4,
             (tiny, minilm, data / "sciq"),
-            {REAL_TURNS: turns},
+            mixed,
             (minilm, shortened),
         ),
+    }
+
+
+def _mixed(models: str, supervisors: Mapping[str, Sequence[str]]) -> dict[str, dict[str, str]]:
+    """Overrides of rows whose supervisors are of several models."""
+    return {
+        name: {"models": models, "phases.bootstrap.supervisors": f"[{', '.join(members)}]"}
+        for name, members in supervisors.items()
     }
 
 

@@ -60,6 +60,6 @@ def _variation(config: BaggingConfig, index: int, seed: int) -> dict[str, Any]:
 
 
 def _depth(shallowest: float, index: int, seed: int) -> float:
-    """Relative depths in [shallowest, 1) at even distances, however many are drawn (Weyl)."""
+    """Relative depths in (shallowest, 1] at even distances, however many are drawn (Weyl)."""
     start = float(stream(seed, Use.LAYER).random())
-    return round(shallowest + (1 - shallowest) * ((start + index * _GOLDEN) % 1), 4)
+    return round(1 - (1 - shallowest) * ((start + index * _GOLDEN) % 1), 4)

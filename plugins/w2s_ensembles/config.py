@@ -55,6 +55,11 @@ class BaggingConfig(EnsemblerConfig):
         """Whether it cannot do without validation data."""
         return self.size == "val" or self.combine in ("gate", "stacking")
 
+    def key_parts(self, digest: Digest) -> dict[str, Any]:
+        """With how depths are drawn, which was once another way."""
+        parts = super().key_parts(digest)
+        return parts | {"depths": "nearest"} if "layers" in self.by else parts
+
     @property
     def needs_out_of_bag(self) -> bool:
         """Whether members are asked about the rows that their samples left out."""

@@ -22,7 +22,8 @@ class Variation(NamedTuple):
 
     Attributes:
         seed: another order of the rows, other adapters to start from.
-        layer: the head reads the layer at this share of the depth, in (0, 1]; those above are cut off.
+        layer: the head reads the layer nearest to this share of the depth, in (0, 1]; those above are
+            cut off.
         features: share of the hidden dimensions that the head sees, in (0, 1].
     """
 
@@ -55,10 +56,11 @@ def read_variation(given: Mapping[str, Any]) -> Variation:
 def cut_layers(body: Any, share: float, name: str) -> None:
     """Leave only the lower layers of a network, at least one.
 
-    What follows the layers, such as a last norm, stays.
+    What follows the layers, such as a last norm, stays. Of two layers that are equally near the upper
+    one is read.
 
     Raises:
-        ModelError: the network has no plain list of its layers.
+        ModelError: the network has no plain list of its layers, or only one layer.
     """
     config = body.config.get_text_config()
     many = int(config.num_hidden_layers)
@@ -73,7 +75,13 @@ def cut_layers(body: Any, share: float, name: str) -> None:
             f"model {name!r} keeps its layers in a way that cannot be cut",
             next_step="leave layers out of the ensemble's by:",
         )
-    keep = max(1, math.ceil(share * many))
+    if many == 1:
+        raise ModelError(
+            f"members cannot differ by the layer that is read: model {name!r} has only one",
+            next_step="leave layers out of the ensemble's by:",
+        )
+    # Rounding up would leave a network of two layers whole at every depth above a half.
+    keep = max(1, math.floor(share * many + 0.5))
     parent, child = lists[0]
     setattr(parent, child, getattr(parent, child)[:keep])
     config.num_hidden_layers = keep

@@ -11,8 +11,11 @@ import torch
 import transformers
 from safetensors.torch import load_file
 
+from w2s_ensembles.bags import make_bag
+from w2s_ensembles.config import BaggingConfig
 from w2s_hf.config import FinetunedConfig, HFModelConfig, LoraSettings
 from w2s_hf.finetuned import Finetuned
+from w2s_hf.member import cut_layers
 from w2s_toolkit.errors import DataError, ModelError
 
 FAST = {"lr": 3e-3, "epochs": 6, "batch_size": 16, "head_lr_scale": 3.0}
@@ -64,6 +67,32 @@ def test_layers_above_the_one_that_is_read_are_cut_off(family, make_ctx, make_da
     kept = transformers.AutoModel.from_pretrained(ctx.path(ref))
     assert kept.config.num_hidden_layers == max(1, whole // 2) < whole
     assert labels_of(component, ref, data, ctx).probs.shape == (64, 2)
+
+
+@pytest.mark.parametrize("layers", [2, 3, 4, 12])
+def test_members_of_a_bag_read_different_layers_of_shallow_models_too(layers):
+    kept: dict[int, set[int]] = {}
+    for seed in range(5):
+        for index in range(6):
+            bag = make_bag(BaggingConfig(by=("layers",)), np.zeros(1, np.int64), index, seed)
+            body = transformers.GPT2Model(small_gpt2(layers))
+            cut_layers(body, bag.variation["layer"], "small")
+            assert len(body.h) == body.config.num_hidden_layers
+            kept.setdefault(seed, set()).add(len(body.h))
+    for found in kept.values():
+        assert len(found) >= 2 and layers / 2 <= min(found) and max(found) <= layers
+    assert layers in set.union(*kept.values())
+
+
+def test_a_model_of_one_layer_cannot_differ_by_layers():
+    with pytest.raises(ModelError, match="'small' has only one"):
+        cut_layers(transformers.GPT2Model(small_gpt2(1)), 0.7, "small")
+
+
+def small_gpt2(layers: int) -> transformers.GPT2Config:
+    return transformers.GPT2Config(
+        vocab_size=8, n_embd=4, n_layer=layers, n_head=1, n_positions=4, bos_token_id=0
+    )
 
 
 def test_hidden_features_never_reach_the_head(make_ctx, make_data):
