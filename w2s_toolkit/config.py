@@ -257,6 +257,10 @@ class SupervisorConfig(ComponentConfig):
         None, description="Split whose gold labels choose among its checkpoints."
     )
 
+    def trains_members(self) -> bool:
+        """Whether, with ``train_on``, it can be trained as a member of an ensemble (``fit_member``)."""
+        return True
+
     def asks_with(self) -> str:
         """How rows are put to it, where that is a setting: members that write together read the same."""
         return ""

@@ -13,7 +13,7 @@ from w2s_ensembles.config import AdaBoostConfig
 from w2s_ensembles.curve import Point, choose, prefix_curve
 from w2s_ensembles.gathered import from_json, gather, to_json
 from w2s_ensembles.rounds import Rounds, Turn
-from w2s_ensembles.samme import alpha, clamped, reweighted, weighted_error
+from w2s_ensembles.samme import ROUNDING, alpha, clamped, reweighted, weighted_error
 from w2s_ensembles.samples import IntArray
 from w2s_toolkit.contracts import Context, MemberFactory
 from w2s_toolkit.data import BoolArray, Dataset, FloatArray, LabelSet, ModelRef
@@ -118,7 +118,8 @@ class AdaBoost:
             said = rounds.unseen(turn)
             wrong = ~said.silent & (said.probs.argmax(1) != gold)
             error = weighted_error(weights, wrong, ~said.silent)
-            if error < 1 - 1 / classes:
+            # By rounding, a learner that is exactly at chance is often a hair better.
+            if error < 1 - 1 / classes - ROUNDING:
                 say = alpha(clamped(error, len(gold)), classes, self.config.learning_rate)
                 return _Kept(rounds.member(turn), turn, error, say, wrong)
         return None

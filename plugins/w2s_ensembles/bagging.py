@@ -62,7 +62,7 @@ class Bagging:
         left, judged, on_val = np.stack([bag.left for bag in bags]), None, None
         if config.needs_out_of_bag:
             found = gather(members, refs, train)
-            judged = Said(found.probs, found.abstain | ~left, found.classes)
+            judged = found._replace(abstain=found.abstain | ~left)
         if val is not None and config.needs_val:
             on_val = gather(members, refs, val, () if judged is None else judged.classes)
         weights = np.ones(len(refs))
@@ -75,6 +75,8 @@ class Bagging:
             curve = self._curve(on_val, weights, val_gold)
         size = choose(curve, pick=config.pick) if curve else len(refs)
         kept = None if on_val is None else on_val.first(size)
+        if kept is not None:
+            self._warn_of_silence(kept, ctx)
         state = self._combination(weights[:size], kept, val_gold)
         details = {"members": to_json(refs), "size": size, "combine": state, "curve": curve}
         return ModelRef("ensemblers/bagging", classes=train.info.classes, details=details)
@@ -84,8 +86,21 @@ class Bagging:
         said = gather(members, from_json(ref.details), data, ref.classes)
         found = _combined(ref.details["combine"], said)
         return LabelSet(
-            data.ids, found.probs, said.classes, abstain=found.silent, data_digest=data.digest
+            data.ids,
+            found.probs,
+            said.classes,
+            abstain=found.silent,
+            weight=said.together(),
+            data_digest=data.digest,
         )
+
+    def _warn_of_silence(self, on_val: Said, ctx: Context) -> None:
+        silent = np.flatnonzero(on_val.abstain.all(1))
+        if self.config.combine == "stacking" and len(silent):
+            ctx.warn(
+                "member_unheard",
+                f"member {silent[0]} answers no validation row, so stacking learns nothing of it",
+            )
 
     def _asks_for_val(self) -> str:
         return "size: val" if self.config.size == "val" else f"combine: {self.config.combine}"

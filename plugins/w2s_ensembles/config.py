@@ -93,6 +93,11 @@ class BaggingConfig(EnsemblerConfig):
                 f"members: {self.members} gives it more or fewer turns than one, and it says the same in each",
                 f"set members: {turns}, as many as there are supervisors",
             )
+        if self.needs_out_of_bag:
+            return (
+                "out-of-bag rows are those that a member was not trained on, and it was trained on none",
+                "decide on validation data: size: val, or combine: gate or stacking",
+            )
         if not trained and self.by != ("models",):
             return (
                 f"members do not differ by {', '.join(self.by)} where nothing is trained",
@@ -175,6 +180,10 @@ class TokenBoostingConfig(_RoundsConfig):
         "mean", description="Weighted mean of the experts' next-token probabilities, or product."
     )
 
+    def needs_training(self, trained: int, untrained: int) -> tuple[str, str]:
+        """See :meth:`EnsemblerConfig.needs_training`."""
+        return "it trains its members", "use supervisors that are trained to write, such as sft"
+
     def key_parts(self, digest: Digest) -> dict[str, Any]:
         """Weights that weigh the loss are what there was before tokens could be drawn."""
         parts = super().key_parts(digest)
@@ -222,6 +231,10 @@ class WritersConfig(EnsemblerConfig):
     def scores_tokens(self) -> bool:
         """See :meth:`EnsemblerConfig.scores_tokens`. Whole answers are chosen without it."""
         return self.combine not in WHOLE_ANSWERS
+
+    def needs_training(self, trained: int, untrained: int) -> tuple[str, str]:
+        """See :meth:`EnsemblerConfig.needs_training`."""
+        return "it trains its members", "use supervisors that are trained to write, such as sft"
 
     def instead_of_mixing(self) -> str:
         """See :meth:`EnsemblerConfig.instead_of_mixing`."""

@@ -98,7 +98,16 @@ def fit_stacking(probs: FloatArray, gold: IntArray, abstain: BoolArray) -> dict[
             f"stacking needs validation rows of every class; there is none of class {missing[0]}",
             next_step="give it more validation rows, or combine by mean or gate",
         )
-    model = require_stacking()(C=PENALTY, max_iter=1000).fit(_features(probs, abstain), gold)
+    heard = ~abstain.all(0)
+    missing = sorted(set(range(k)) - set(gold[heard].tolist()))
+    if missing:
+        raise DataError(
+            f"stacking learns from validation rows on which some member has an answer, and among these "
+            f"{int(heard.sum())} of {len(gold)} there is none of class {missing[0]}",
+            next_step="give members validation rows that they can answer, or combine by mean",
+        )
+    features = _features(probs[:, heard], abstain[:, heard])
+    model = require_stacking()(C=PENALTY, max_iter=1000).fit(features, gold[heard])
     weights, bias = model.coef_, model.intercept_
     if k == 2:  # one row tells the second class from the first
         weights, bias = np.concatenate([-weights, weights]) / 2, np.concatenate([-bias, bias]) / 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,15 +20,24 @@ class Said(NamedTuple):
         probs: (m, n, K) probabilities.
         abstain: (m, n) where a member has no say.
         classes: K class names; empty where each row has choices of its own.
+        weight: (m, n) how much each answer counts in training.
     """
 
     probs: FloatArray
     abstain: BoolArray
     classes: tuple[str, ...]
+    weight: FloatArray
 
     def first(self, size: int) -> Said:
         """The same of the first ``size`` members."""
-        return Said(self.probs[:size], self.abstain[:size], self.classes)
+        return Said(self.probs[:size], self.abstain[:size], self.classes, self.weight[:size])
+
+    def together(self) -> FloatArray:
+        """(n,) mean weight of the members that have a say; 1 where none has."""
+        said = ~self.abstain
+        number = said.sum(0)
+        total = np.where(said, self.weight, 0.0).sum(0)
+        return np.asarray(np.where(number > 0, total / np.maximum(number, 1), 1.0))
 
 
 def gather(
@@ -61,7 +71,8 @@ def gather(
         _in_order(one, data, wanted, number, f"member {index}") for index, one in enumerate(labels)
     ]
     probs = np.stack([part.probs for part in parts])
-    return Said(probs, np.stack([part.abstain for part in parts]), wanted)
+    abstain, weight = np.stack([p.abstain for p in parts]), np.stack([p.weight for p in parts])
+    return Said(probs, abstain, wanted, weight)
 
 
 def to_json(refs: Iterable[ModelRef]) -> list[Any]:
@@ -95,4 +106,4 @@ def _in_order(
     columns = [(aligned.classes or wanted).index(name) for name in wanted]
     if not wanted or columns == list(range(number)):
         return aligned
-    return LabelSet(aligned.ids, aligned.probs[:, columns], wanted, abstain=aligned.abstain)
+    return replace(aligned, probs=aligned.probs[:, columns], classes=wanted)

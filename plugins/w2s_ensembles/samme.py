@@ -13,6 +13,9 @@ import numpy as np
 
 from w2s_toolkit.data import BoolArray, FloatArray
 
+ROUNDING = 1e-9
+"""How much better than chance a member has to be, in error or in say."""
+
 
 def clamped(error: float, rows: int) -> float:
     """An error of ``rows`` rows at least half a row's share away from 0 and from 1.

@@ -20,6 +20,7 @@ from w2s_ensembles.curve import choose
 from w2s_ensembles.gathered import from_json, to_json
 from w2s_ensembles.rounds import helper_number
 from w2s_ensembles.samme import (
+    ROUNDING,
     as_tokens,
     clamped,
     initial_token_weights,
@@ -157,7 +158,7 @@ class TokenBoosting:
             require_equal_tokens([weights, wrong])
             error = _error(weights, wrong)
             say = self.config.learning_rate * token_alpha(clamped(error, total), before)
-            if say > 0:
+            if say > ROUNDING:
                 expert = rounds.expert(number, attempt, weights)
                 return _Kept(expert, error, say, wrong, attempt)
         return None

@@ -91,8 +91,16 @@ class FinetunedConfig(SupervisorConfig, TrainingConfig):
     noise: NoiseConfig | None = Field(
         None,
         description="Replaces some of the gold labels it is trained on: a teacher that was taught wrong "
-        "things, for experiments with noisy experts. Validation labels stay as they are.",
+        "things, for experiments with noisy experts. Validation labels stay as they are, and so do those "
+        "by which boosting weighs rows.",
     )
+
+    def check(self) -> list[str]:
+        """Nothing to train it on."""
+        problems = super().check()
+        if self.train_on is None:
+            problems.append("train_on: finetuned is trained on gold labels; name a split")
+        return problems
 
 
 class ClassifierConfig(StudentConfig, TrainingConfig):

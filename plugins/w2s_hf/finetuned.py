@@ -68,6 +68,13 @@ class Finetuned:
                 where=ctx.stage,
                 next_step="use token-level boosting with a task of generation",
             )
+        if target is not None and self.config.noise is not None and self.config.noise.rate > 0:
+            raise DataError(
+                "noise replaces gold labels, and this ensemble gives its members other targets, made of "
+                "the true ones",
+                where=ctx.stage,
+                next_step="leave noise out, or use bagging or adaboost",
+            )
         varied = read_variation(variation or {})
         if varied.seed is not None:
             ctx = copy.copy(ctx)

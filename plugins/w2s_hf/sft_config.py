@@ -90,6 +90,13 @@ class SftTeacherConfig(SupervisorConfig, WritingConfig):
         "things, for experiments with noisy experts. Validation labels stay as they are.",
     )
 
+    def check(self) -> list[str]:
+        """Nothing to train it on."""
+        problems = super().check()
+        if self.train_on is None:
+            problems.append("train_on: sft is trained on gold answers; name a split")
+        return problems
+
     def asks_with(self) -> str:
         """See :meth:`SupervisorConfig.prompt`."""
         return self.template

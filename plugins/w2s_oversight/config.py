@@ -243,6 +243,10 @@ class JudgeConfig(SupervisorConfig, PromptConfig):
         0.1, ge=0, le=1, description="Above this share of rows without a verdict, the stage fails."
     )
 
+    def trains_members(self) -> bool:
+        """See :meth:`SupervisorConfig.trains_members`. Examples that it is shown train nothing."""
+        return False
+
     def check(self) -> list[str]:
         """Shots without rows to take them from, or the other way round."""
         problems = super().check()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -172,3 +174,31 @@ def test_a_member_that_was_lost_is_made_again(w2s: Any, toy_recipe: Path) -> Non
         w2s, toy_recipe, *BAG, "--set", "phases.first.evaluate=[accuracy, {use: accuracy, on: val}]"
     )
     assert members(stages) == ["first/supervisor/member 1/fit"]
+
+
+def _keep_at_once(root: str, barrier: Any, failed: Any) -> None:
+    """Store the same samples as another process, at the same moments."""
+    from w2s_toolkit.stages.members import Members, Sample
+    from w2s_toolkit.store import Store
+
+    members = Members([], {}, Store(Path(root)), [], {}, "bag", "")
+    for number in range(40):
+        barrier.wait()
+        try:
+            members._keep(Sample(np.arange(number + 1)))
+        except Exception as error:
+            failed.put(str(error))
+
+
+def test_two_ensembles_may_ask_for_the_same_sample_at_once(tmp_path: Path) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    barrier, failed = spawn.Barrier(2), spawn.Queue()
+    asking = [
+        spawn.Process(target=_keep_at_once, args=(str(tmp_path), barrier, failed)) for _ in range(2)
+    ]
+    for one in asking:
+        one.start()
+    for one in asking:
+        one.join(60)
+    assert [one.exitcode for one in asking] == [0, 0]
+    assert failed.empty()

@@ -87,6 +87,17 @@ def test_measuring_on_the_choosing_split_is_refused(toy_recipe: Path) -> None:
     assert "it chooses the supervisor's checkpoint" in shown
 
 
+def test_a_refiner_is_fitted_on_neither_training_data_nor_what_is_measured_on(
+    toy_recipe: Path,
+) -> None:
+    refine = "phases.first.refine=[{{use: calibrate, on: {}}}]"
+    shown = _problems(toy_recipe, refine.format("test"))
+    assert "would be measured on 'test', but 'calibrate' is fitted on it" in shown
+    shown = _problems(toy_recipe, refine.format("weak_train"))
+    assert "would be fitted on 'weak_train', on which the supervisor was trained" in shown
+    assert _load(toy_recipe, refine.format("val"))
+
+
 def test_capabilities_are_checked_before_anything_runs(toy_recipe: Path) -> None:
     shown = _problems(toy_recipe, "models.strong.can=[generate]")
     assert "needs a model that can train; models.strong (toy) cannot" in shown

@@ -260,3 +260,17 @@ def test_settings_that_make_no_sense_are_explained():
     assert "without an ensembler" in AdaBoostConfig(rounds=1).check()[0]
     assert "cross_fit: one fold" in AdaBoostConfig(cross_fit=1).check()[0]
     assert AdaBoostConfig().check() == AdaBoostConfig(cross_fit=0).check() == []
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_exactly_at_chance_is_no_better_than_chance(classes, context) -> None:
+    """By floating point, a learner of one answer on balanced rows often errs a hair less than 1 - 1/K."""
+
+    def constant(asked, data, probs):
+        return np.eye(classes)[np.zeros(len(data), int)]
+
+    for rows in range(4 * classes, 40 * classes, classes):
+        data = make_data(np.zeros((rows, 1)), np.arange(rows) % classes, classes=classes)
+        members = SklearnMembers(distort=constant)
+        made = adaboost(rounds=2, cross_fit=0).build(members, data, None, context())
+        assert made.details["errors"] == [], rows

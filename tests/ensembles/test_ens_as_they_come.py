@@ -95,6 +95,8 @@ def test_weights_are_learned_on_validation_data(
         (True, "use: adaboost, rounds: 2", "it trains its members"),
         (True, "use: gradient_boosting, rounds: 2", "it trains its members"),
         (True, "use: toy_bag, members: 2", "it trains its members"),
+        (True, "use: writers, members: 2", "trained to write"),
+        (True, "use: bagging, members: 2, size: oob", "trained on none"),
     ],
 )
 def test_ensembles_that_would_train_them_are_refused_with_the_recipe(
@@ -113,3 +115,34 @@ def test_a_trained_member_behind_one_that_is_not_labels_no_rows_it_was_trained_o
     done = w2s("validate", toy_recipe, *bag, "--set", "phases.first.pool=weak_train")
     assert done.returncode == 2
     assert "would label 'weak_train', on which it was trained" in done.stderr
+
+
+def test_what_cannot_be_a_member_is_refused_with_the_recipe(
+    w2s: Any, toy_recipe: Path, labels: list[str]
+) -> None:
+    bag = "use: bagging, members: 2, by: [models]"
+
+    def told(*supervisors: str) -> str:
+        done = w2s("validate", toy_recipe, *sets(list(supervisors), bag))
+        assert done.returncode == 2 and "Traceback" not in done.stderr
+        return str(done.stderr)
+
+    assert "says the same as another" in told(labels[0], labels[0])
+    for split in ("null", "val"):
+        aligner = f'{{use: auto_aligner, model: "@prev.student", train_on: {split}}}'
+        assert "cannot be a member of an ensemble" in told(TRAINED, aligner)
+    judge = "{use: judge, model: weak, train_on: weak_train, shots: 2}"
+    assert "'judge' cannot be trained as a member" in told(TRAINED, judge)
+    untrained = "{use: finetuned, model: weak, train_on: null}"
+    assert "finetuned is trained on gold labels" in told(labels[0], untrained)
+
+
+def test_the_plan_tells_of_an_ensemble_that_nothing_is_trained_for(
+    w2s: Any, toy_recipe: Path, labels: list[str]
+) -> None:
+    bag = sets(labels, "use: bagging, members: 2, by: [models]")
+    ran(w2s, toy_recipe, *bag)
+    other = sets(labels, "use: bagging, members: 2, by: [models], combine: vote")
+    lines = w2s("plan", toy_recipe, *other).stdout.splitlines()
+    told = next(line for line in lines if "build " in line)
+    assert "mean → vote" in told and "member" not in told

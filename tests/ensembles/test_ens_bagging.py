@@ -374,3 +374,17 @@ def test_settings_that_make_no_sense_are_explained(config, said):
 def test_settings_that_make_sense_are_taken():
     assert BaggingConfig().check() == []
     assert BaggingConfig(by=("models",), members=2).check() == []
+
+
+def test_labels_that_count_less_count_less_together(context) -> None:
+    class Halves(SklearnMembers):
+        def predict(self, ref, data):
+            labels, first = super().predict(ref, data), refs[0]["key"] == ref.key
+            return replace(labels, weight=np.where(first, 1.0, 1 - np.arange(len(data)) % 2 / 2))
+
+    data = make_data(np.random.default_rng(0).normal(size=(20, 3)), np.arange(20) % 2)
+    members, bag = Halves(), Bagging(BaggingConfig(members=2, by=("seeds",)))
+    ref = bag.build(members, data, None, context())
+    refs = ref.details["members"]
+    weight = bag.label(ref, members, data, context()).weight
+    assert weight.tolist() == [1.0, 0.75] * 10

@@ -111,3 +111,16 @@ def test_without_scikit_learn_stacking_names_the_extra(monkeypatch):
     with pytest.raises(MissingDependencyError, match="scikit-learn") as caught:
         fit_stacking(*ensemble([0.9, 0.7]))
     assert "w2s-toolkit[ensembles]" in caught.value.next_step
+
+
+def test_stacking_learns_only_from_rows_on_which_somebody_has_an_answer() -> None:
+    draw = np.random.default_rng(3)
+    gold = draw.integers(2, size=60)
+    right = np.where(draw.random(60) < 0.8, gold, 1 - gold)
+    probs = np.stack([np.eye(2)[right] * 0.8 + 0.1] * 2)
+    silent = np.zeros((2, 60), bool)
+    silent[:, 40:] = True
+    found = fit_stacking(probs, gold, silent)
+    assert found == fit_stacking(probs[:, :40], gold[:40], silent[:, :40])
+    with pytest.raises(DataError, match="0 of 60 there is none of class 0"):
+        fit_stacking(probs, gold, np.ones((2, 60), bool))

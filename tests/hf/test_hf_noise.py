@@ -11,6 +11,7 @@ from w2s_hf.finetuned import Finetuned
 from w2s_hf.noise import noisy_gold
 from w2s_hf.noise_config import NoiseConfig
 from w2s_toolkit.data import Dataset, Example, LabelSet, TaskInfo
+from w2s_toolkit.errors import DataError
 
 CLASSES = ("a", "b", "c", "d")
 
@@ -75,3 +76,10 @@ def test_an_adversary_is_wrong(make_ctx, make_data):
 def test_a_rate_is_a_share(rate):
     with pytest.raises(ValidationError, match="rate"):
         NoiseConfig(rate=rate)
+
+
+def test_noise_that_would_change_nothing_is_refused(make_ctx, make_data) -> None:
+    settings = {"train_on": "weak_train", "epochs": 1, "noise": {"rate": 0.5}}
+    teacher, data = Finetuned(FinetunedConfig(model="llama", **settings)), make_data(16)
+    with pytest.raises(DataError, match="other targets, made of the true ones"):
+        teacher.fit_member(data, make_ctx(), target=np.zeros((16, 2)))

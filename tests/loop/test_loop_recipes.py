@@ -36,7 +36,7 @@ WRONG = {
     ),
     "an ensemble": (
         "phases.recursive.ensemble={use: toy_bag}",
-        "'auto_aligner' trains nothing",
+        "'auto_aligner' is made of earlier students",
     ),
     "a short ladder": (
         "phases.recursive={name: recursive, pool: {split: pool_2, fold_by_round: true}, "

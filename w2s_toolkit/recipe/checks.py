@@ -13,6 +13,7 @@ from w2s_toolkit.config import (
     StudentConfig,
     SupervisorConfig,
 )
+from w2s_toolkit.recipe.member_checks import check_choice, check_members, check_scored
 from w2s_toolkit.recipe.problems import Problems
 from w2s_toolkit.recipe.references import is_reference
 from w2s_toolkit.recipe.round_checks import check_rounds
@@ -34,13 +35,13 @@ def check_cell(cell: Cell, problems: Problems) -> None:
                 "give each a name of its own: results are listed by it",
             )
         _check_base_classes(phase, problems)
-        _check_members(phase, problems)
+        check_members(phase, problems)
         if phase.pool not in cell.options.splits:
             _unknown_split(cell, problems, (*phase.path, "pool"), phase.pool)
         for use in components(phase):
             _check_names(cell, use, problems)
         check_tokens(cell, phase, problems)
-        _check_scored(phase, problems)
+        check_scored(phase, problems)
         _check_leakage(phase, problems)
     for use in (*cell.models.values(), cell.task):
         _check_names(cell, use, problems)
@@ -59,68 +60,6 @@ def _check_base_classes(phase: Phase, problems: Problems) -> None:
                 use.path,
                 f"the config of {use.called} does not derive from {base.__name__}",
                 AUTHORS,
-            )
-
-
-def _check_members(phase: Phase, problems: Problems) -> None:
-    if phase.ensemble is None:
-        if len(phase.supervisors) > 1:
-            problems.add(
-                (*phase.path, "supervisors"),
-                f"{len(phase.supervisors)} supervisors label one pool, but nothing combines them",
-                "add ensemble: {use: bagging}, or write a phase for each",
-            )
-        return
-    ensemble = phase.ensemble.config
-    configs = [use.config for use in phase.trained]
-    untrained = [use for use in phase.supervisors if use not in phase.trained]
-    if untrained and isinstance(ensemble, EnsemblerConfig):
-        why = ensemble.needs_training(len(configs), len(untrained))
-        if why and not isinstance(untrained[0].config, AlignerConfig):
-            problems.add(
-                untrained[0].path,
-                f"{untrained[0].name!r} here is trained on nothing, but {phase.ensemble.name!r} cannot "
-                f"take it: {why[0]}",
-                why[1],
-            )
-    needs_val = isinstance(ensemble, EnsemblerConfig) and ensemble.needs_val
-    if needs_val and not any(getattr(config, "choose_on", None) for config in (ensemble, *configs)):
-        problems.add(
-            phase.ensemble.path,
-            f"{phase.ensemble.name!r} chooses on gold labels, but no split is named for it",
-            "set choose_on here or in the supervisor, such as choose_on: val",
-        )
-    most = ensemble.most_members() if isinstance(ensemble, EnsemblerConfig) else None
-    if most is not None and most < len(phase.supervisors):
-        left = phase.supervisors[most]
-        problems.add(
-            left.path,
-            f"{len(phase.supervisors)} supervisors take turns as members, but {phase.ensemble.name!r} "
-            f"has only {most}: this one would never be trained",
-            "ask for as many members as supervisors, or leave some supervisors out",
-        )
-    for key in ("train_on", "choose_on"):
-        if len({getattr(config, key) for config in configs}) > 1:
-            problems.add(
-                (*phase.path, "supervisors"),
-                f"the trained supervisors of an ensemble have different {key}",
-                "give all of them one split: out-of-bag rows and weights are rows of it",
-            )
-
-
-def _check_scored(phase: Phase, problems: Problems) -> None:
-    ensemble = phase.ensemble.config if phase.ensemble else None
-    if phase.ensemble is None or not isinstance(ensemble, EnsemblerConfig):
-        return
-    for use in phase.evaluate:
-        if not isinstance(use.config, EvaluatorConfig) or ensemble.scores_tokens():
-            continue
-        if use.config.scored() and "supervisor" in use.config.measured():
-            problems.add(
-                use.path,
-                f"{use.name!r} asks what the supervisor gives single tokens, which {phase.ensemble.name!r} "
-                "cannot say as it is set",
-                "leave it out, name other roles (roles: [student]), or combine members by their tokens",
             )
 
 
@@ -172,19 +111,6 @@ def _unknown_split(cell: Cell, problems: Problems, path: tuple[str | int, ...], 
     )
 
 
-def _check_choice(phase: Phase, supervisor: SupervisorConfig, problems: Problems) -> None:
-    ensemble = phase.ensemble.config if phase.ensemble else None
-    if phase.ensemble is None or not isinstance(ensemble, EnsemblerConfig):
-        return
-    chosen = ensemble.choose_on or supervisor.choose_on
-    if ensemble.needs_val and chosen is not None and chosen == supervisor.train_on:
-        problems.add(
-            phase.ensemble.path,
-            f"{phase.ensemble.name!r} would choose on {chosen!r}, on which its members are trained",
-            "set choose_on to a split that they have not seen, such as choose_on: val",
-        )
-
-
 def _check_leakage(phase: Phase, problems: Problems) -> None:
     first = (*phase.trained, phase.supervisor)[0]
     supervisor = first.config
@@ -204,7 +130,15 @@ def _check_leakage(phase: Phase, problems: Problems) -> None:
                 f"the supervisor would label {phase.pool!r}, by whose gold labels it was chosen",
                 "choose on another split, or set allow_overlap: true in the phase",
             )
-    _check_choice(phase, supervisor, problems)
+    check_choice(phase, supervisor, problems)
+    fitted = {str(f.value): use for use in phase.refine for f in use.config.uses("split")}
+    learned = supervisor.train_on
+    if learned in fitted and not isinstance(supervisor, AlignerConfig):
+        problems.add(
+            fitted[learned].path,
+            f"{fitted[learned].name!r} would be fitted on {learned!r}, on which the supervisor was trained",
+            "fit it on a split that the supervisor has not seen, such as val",
+        )
     student = phase.student.config if phase.student else None
     watched = student.watched() if isinstance(student, StudentConfig) else None
     if phase.student and watched and watched.on == supervisor.train_on:
@@ -228,6 +162,8 @@ def _check_leakage(phase: Phase, problems: Problems) -> None:
             reason = "it chooses the supervisor's checkpoint"
         elif phase.ensemble and on == getattr(phase.ensemble.config, "choose_on", None):
             reason = "it chooses size and weights of the ensemble"
+        elif on in fitted and roles - {"strong_ceiling", "weak_floor"}:
+            reason = f"{fitted[on].name!r} is fitted on it"
         if reason:
             problems.add(
                 use.path,

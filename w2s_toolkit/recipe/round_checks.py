@@ -130,6 +130,13 @@ def _named(phase: Phase) -> str | None:
 
 def _check_references(cell: Cell, index: int, phase: Phase, problems: Problems) -> None:
     repeat, config = phase.model.repeat, phase.supervisor.config
+    for use in phase.supervisors if phase.ensemble else ():
+        if isinstance(use.config, AlignerConfig):
+            problems.add(
+                use.path,
+                f"{use.name!r} is made of earlier students and cannot be a member of an ensemble",
+                "leave out ensemble:; generations: all joins the students that were promoted",
+            )
     for use in (*phase.supervisors, *phase.oversight):
         for field in use.config.uses("model"):
             if is_reference(field.value) and not isinstance(use.config, AlignerConfig):
@@ -143,12 +150,6 @@ def _check_references(cell: Cell, index: int, phase: Phase, problems: Problems) 
             )
         return
     at = (*phase.supervisor.path, "model")
-    if phase.ensemble:
-        problems.add(
-            phase.ensemble.path,
-            f"an ensemble trains its members, and {phase.supervisor.name!r} trains nothing",
-            "leave out ensemble:; generations: all joins the students that were promoted",
-        )
     if repeat and config.model != PREVIOUS:
         problems.add(
             at,

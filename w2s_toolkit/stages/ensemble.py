@@ -85,11 +85,11 @@ def _built(work: Work, data: Dataset) -> tuple[ModelRef, Members]:
 
 
 def _write_combined(work: Work, labels: LabelSet, data: Dataset) -> None:
-    member = "/".join(work.job.args["members"][0]["component"])
+    components = dict.fromkeys("/".join(one["component"]) for one in work.job.args["members"])
     provenance = {
         **labels.provenance,  # of members that wrote together: what they are is no news, who asked them is
         "component": "/".join(work.job.component),
-        "members": member,
+        "members": ", ".join(components),
         "parents": dict(work.job.inputs),
         "stage": work.job.key,
     }

@@ -37,7 +37,7 @@ def members_asked(stage: Stage, store: Store, registry: Registry) -> Asked | Non
 
     None where its data is not in the store, or it cannot be told: the run will say why.
     """
-    keys = {slot: stage.inputs[slot] for slot in ("train", "val") if slot in stage.inputs}
+    keys = {slot: stage.inputs[slot] for slot in ("train", "pool", "val") if slot in stage.inputs}
     if stage.kind != "build" or not all(map(store.has, keys.values())):
         return None
     try:
@@ -54,10 +54,13 @@ def members_asked(stage: Stage, store: Store, registry: Registry) -> Asked | Non
         nowhere = store.root / "tmp"
         context = StageContext(seed=stage.seed, stage=stage.id, out=nowhere, scratch=nowhere)
         try:
-            instance.build(members, data["train"], data.get("val"), context)
+            train = data["train"] if "train" in data else data["pool"].blind()
+            instance.build(members, train, data.get("val"), context)
             known = True
         except NotYet:
             known = False
     except Exception:  # whatever a plugin may raise: this is but a look ahead
         return None
+    if not members.fits:
+        return None  # all are there as they come
     return Asked(sum(map(store.has, members.fits)), len(members.fits), known)

@@ -374,10 +374,18 @@ class Members:
         table = sample.table()
         parts = {"schema": SCHEMA, "kind": "sample", "content": sample.digest}
         key = hash_of(parts)
-        if self._keeps and self._store.get(key) is None:
-            workspace = self._store.workspace(key)
-            pq.write_table(table, workspace / FILE)
-            label = f"{self._name}/sample"
-            self._store.commit(key, workspace, {"kind": "sample", "label": label, "parts": parts})
+        if not self._keeps or self._store.get(key) is not None:
+            self.used[key] = None
+            return key
+        # Ensembles that run side by side often ask for the same sample.
+        with self._store.lock(key):
+            if self._store.get(key) is None:
+                self._write(key, table, parts)
         self.used[key] = None
         return key
+
+    def _write(self, key: str, table: pa.Table, parts: Mapping[str, Any]) -> None:
+        workspace = self._store.workspace(key)
+        pq.write_table(table, workspace / FILE)
+        label = f"{self._name}/sample"
+        self._store.commit(key, workspace, {"kind": "sample", "label": label, "parts": parts})
