@@ -104,6 +104,8 @@ def tokenise_pairs(
     made = Completions([], [])
     for prompt, both in zip(read, whole, strict=True):
         answer = [*both[len(prompt) :], end]
+        # A first token can only be learned or rated after another one.
+        prompt = prompt if prompt or start else [end]
         room = None if limit is None else limit - len(start)
         short, kept = _fit(prompt, answer, room)
         made.cut += len(short) < len(prompt) or len(kept) < len(answer)

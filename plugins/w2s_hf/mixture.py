@@ -16,6 +16,7 @@ import torch
 import transformers
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
+from w2s_hf.generation_settings import writable_settings
 from w2s_hf.quiet import quiet
 from w2s_toolkit.errors import ModelError
 
@@ -64,8 +65,13 @@ class Mixture(transformers.PreTrainedModel, transformers.GenerationMixin):  # ty
         sharpness: float = 0.0,
     ) -> None:
         used = [(m, float(w)) for m, w in zip(members, weights, strict=True) if w > 0]
-        if not used or any(w < 0 for w in weights):
+        if not used or not all(0 <= w < float("inf") for w in weights):
             raise ModelError(f"weights of a mixture should be positive, not {list(weights)}")
+        if rule not in ("mean", "product"):
+            raise ModelError(
+                f"next-token distributions are not mixed by {rule!r}",
+                next_step="use mean or product",
+            )
         sizes = sorted({int(m.config.get_text_config().vocab_size) for m, _ in used})
         if len(sizes) > 1:
             raise ModelError(
@@ -78,6 +84,7 @@ class Mixture(transformers.PreTrainedModel, transformers.GenerationMixin):  # ty
         self.rule: Rule = rule
         self.sharpness = sharpness
         self.generation_config = copy.deepcopy(used[0][0].generation_config)
+        self.generation_config.eos_token_id = _ends([m.generation_config for m, _ in used])
 
     @property
     def readers(self) -> int:
@@ -95,6 +102,12 @@ class Mixture(transformers.PreTrainedModel, transformers.GenerationMixin):  # ty
         found: torch.dtype = self._used[0][0].dtype
         return found
 
+    def to(self, *args: Any, **options: Any) -> Mixture:
+        """Move the members, or change their number format."""
+        for member, _ in self._used:
+            member.to(*args, **options)
+        return self
+
     def get_input_embeddings(self) -> Any:
         """Those of the first member."""
         return self._used[0][0].get_input_embeddings()
@@ -109,16 +122,25 @@ class Mixture(transformers.PreTrainedModel, transformers.GenerationMixin):  # ty
         logits_to_keep: int | torch.Tensor = 0,
         **_: Any,
     ) -> CausalLMOutputWithPast:
-        """Ids and mask (b, t) to logits (b, t, V) whose softmax is the mixed distribution."""
+        """Ids and mask (b, t) to logits (b, t, V) whose softmax is the mixed distribution.
+
+        They are on the scale of the members' logits, as penalties of ``generate`` ask for it.
+        """
         caches: list[Any] = [None] * len(self._used)
         if isinstance(past_key_values, MemberCaches):
             caches = past_key_values.caches
+        elif past_key_values is not None:
+            raise ModelError(
+                f"a mixture has a cache for each member, and was given a {type(past_key_values).__name__}",
+                next_step="leave past_key_values out, or pass new_caches() of the mixture",
+            )
         elif use_cache:
             past_key_values = self.new_caches()
             caches = past_key_values.caches
         mixed: torch.Tensor | None = None
         total: Any = sum(weight for _, weight in self._used)
         counted: Any = 0.0
+        scale: Any = 0.0
         for (member, weight), cache in zip(self._used, caches, strict=True):
             logits: torch.Tensor = member(
                 input_ids=input_ids,
@@ -131,7 +153,12 @@ class Mixture(transformers.PreTrainedModel, transformers.GenerationMixin):  # ty
             if len(self._used) == 1:
                 mixed = logits
                 break
-            log_probs = torch.log_softmax(logits.float(), dim=-1)
+            logits = logits.float()
+            log_probs = torch.log_softmax(logits, dim=-1)
+            norm = (logits.amax(-1, keepdim=True) - log_probs.amax(-1, keepdim=True)) * (
+                weight / total
+            )
+            scale = scale + norm
             share: Any = weight / total
             if self.sharpness:
                 share = share * torch.exp(-self.sharpness * _entropy(log_probs))
@@ -143,6 +170,8 @@ class Mixture(transformers.PreTrainedModel, transformers.GenerationMixin):  # ty
             mixed = mixed.div_(counted)
         if self.rule == "mean" and len(self._used) > 1:
             mixed = mixed.clamp_(min=torch.finfo(mixed.dtype).tiny).log_()
+        if len(self._used) > 1:
+            mixed = mixed.add_(scale)
         return CausalLMOutputWithPast(logits=mixed, past_key_values=past_key_values)
 
     def new_caches(self) -> MemberCaches:
@@ -163,7 +192,9 @@ class Mixture(transformers.PreTrainedModel, transformers.GenerationMixin):  # ty
         folder.mkdir(parents=True, exist_ok=True)
         names = [f"member-{number}" for number in range(len(self._used))]
         with quiet():
+            writable_settings(self.generation_config).save_pretrained(folder)
             for name, (member, _weight) in zip(names, self._used, strict=True):
+                writable_settings(member.generation_config)
                 member.save_pretrained(folder / name)
                 if tokenizer is not None:
                     tokenizer.save_pretrained(folder / name)
@@ -195,7 +226,19 @@ class Mixture(transformers.PreTrainedModel, transformers.GenerationMixin):  # ty
                 transformers.AutoModelForCausalLM.from_pretrained(folder / name, **options).eval()
                 for name in names
             ]
-        return cls(members, weights, rule, sharpness)
+        made = cls(members, weights, rule, sharpness)
+        if (folder / transformers.utils.GENERATION_CONFIG_NAME).exists():
+            made.generation_config = transformers.GenerationConfig.from_pretrained(folder)
+        return made
+
+
+def _ends(settings: Sequence[Any]) -> int | list[int] | None:
+    """The tokens that end a text for any of the members."""
+    found: dict[int, None] = {}
+    for one in settings:
+        ends = one.eos_token_id
+        found |= dict.fromkeys(ends if isinstance(ends, list) else [] if ends is None else [ends])
+    return list(found) if len(found) > 1 else next(iter(found), None)
 
 
 def _entropy(log_probs: torch.Tensor) -> torch.Tensor:

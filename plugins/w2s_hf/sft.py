@@ -109,6 +109,16 @@ class SftTeacher(_Writer):
                 where=ctx.stage,
                 next_step="leave layers and features out of by:, and use no gradient boosting",
             )
+        if (
+            token_weights is not None
+            and self.config.noise is not None
+            and self.config.noise.rate > 0
+        ):
+            raise DataError(
+                "noise replaces gold answers, and token boosting weighs the tokens of the true ones",
+                where=ctx.stage,
+                next_step="leave noise out, or use writers",
+            )
         if varied.seed is not None:
             ctx = copy.copy(ctx)
             ctx.seed = stage_seed(ctx.seed, "variation", str(varied.seed))

@@ -7,6 +7,7 @@ from the trainer's fused log-probabilities.
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -30,6 +31,8 @@ from w2s_toolkit.contracts import Context, Progress
 from w2s_toolkit.errors import ModelError
 from w2s_toolkit.jagged import Jagged
 
+_ORDER = "order.json"
+"""File of a checkpoint inside an epoch: the order in which that epoch reads the rows."""
 _COMPLETE = "complete"
 """File that is written into a checkpoint's folder last: one without it was cut off while writing."""
 
@@ -62,8 +65,46 @@ def collate(rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
     return {"input_ids": ids, "attention_mask": mask, "labels": labels, "weights": weights}
 
 
+class _EpochOrder:
+    """The rows of the running epoch in their order, which a checkpoint keeps.
+
+    The trainer draws an epoch's order from the global generator, and draws anew where it goes on in the
+    middle of one: rows would be read twice, and others not at all.
+    """
+
+    def __init__(self, checkpoint: Path | None) -> None:
+        file = checkpoint / _ORDER if checkpoint else None
+        self._first: list[int] | None = (
+            json.loads(file.read_text()) if file and file.exists() else None
+        )
+        self.rows: list[int] = []
+
+    def begin(self, drawn: Sequence[int]) -> list[int]:
+        """The order of an epoch that begins, or is entered again."""
+        self.rows, self._first = self._first or list(drawn), None
+        return self.rows
+
+
+class _Ordered(torch.utils.data.Sampler[int]):
+    """Another sampler, whose draws are remembered."""
+
+    def __init__(self, drawn: Any, order: _EpochOrder) -> None:
+        self._drawn, self._order = drawn, order
+
+    def __len__(self) -> int:
+        return len(self._drawn)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._order.begin(list(self._drawn)))
+
+
 class WeightedSFTTrainer(trl.SFTTrainer):  # type: ignore[misc]
     """Σ weight·loss over the answer tokens of a batch, divided by their number."""
+
+    order: _EpochOrder
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        return _Ordered(super()._get_train_sampler(train_dataset), self.order)
 
     def _set_signature_columns_if_needed(self) -> None:
         self._signature_columns = ["input_ids", "labels", "weights", "length"]
@@ -98,8 +139,9 @@ class WeightedSFTTrainer(trl.SFTTrainer):  # type: ignore[misc]
 class _Watch(transformers.TrainerCallback):  # type: ignore[misc]
     """Shows progress, refuses a loss that is not finite, and asks for checkpoints by the clock."""
 
-    def __init__(self, bar: Progress, every: float) -> None:
+    def __init__(self, bar: Progress, every: float, order: _EpochOrder) -> None:
         self._bar, self._every, self._last = bar, every, time.monotonic()
+        self._order = order
         self._shown = 0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
@@ -115,6 +157,8 @@ class _Watch(transformers.TrainerCallback):  # type: ignore[misc]
     def on_save(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
         """Mark what was written as whole."""
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        if state.global_step % (state.max_steps // int(args.num_train_epochs)):
+            (folder / _ORDER).write_text(json.dumps(self._order.rows), encoding="utf-8")
         for path in folder.rglob("*"):
             if path.is_file():
                 with path.open("rb") as file:
@@ -193,7 +237,8 @@ def train_to_write(
         activation_checkpointing=False,
         eval_strategy=choose,
         save_strategy=choose,
-        save_total_limit=2 if val is not None else 1,
+        # One more than is needed: the trainer removes old ones before the new one is on the disk.
+        save_total_limit=3 if val is not None else 2,
         load_best_model_at_end=val is not None,
         metric_for_best_model="eval_loss" if val is not None else None,
         logging_steps=10,
@@ -204,6 +249,8 @@ def train_to_write(
     )
     forked = [network.device] if network.device.type == "cuda" else []
     # quiet: the trainer reports about tokens of which it and we agree.
+    last = _checkpoint(folder)
+    order = _EpochOrder(last)
     with quiet(), _own_numbers(forked), ctx.progress(steps, "train") as bar:
         trainer = WeightedSFTTrainer(
             model=network,
@@ -212,10 +259,17 @@ def train_to_write(
             train_dataset=as_rows(rows, weights),
             eval_dataset=None if val is None else as_rows(val, None),
             processing_class=tokenizer,
-            callbacks=[_Watch(bar, config.checkpoint_seconds)],
+            callbacks=[_Watch(bar, config.checkpoint_seconds, order)],
         )
+        trainer.order = order
         trainer.remove_callback(transformers.PrinterCallback)
-        trainer.train(resume_from_checkpoint=_checkpoint(folder))
+        trainer.train(resume_from_checkpoint=None if last is None else str(last))
+    if not all(bool(p.isfinite().all()) for p in trainer.model.parameters() if p.requires_grad):
+        raise ModelError(
+            "the training ended in weights that are not finite",
+            where=ctx.stage,
+            next_step="lower lr, or set dtype: float32 in the model's entry",
+        )
     curve = [
         {"epoch": round(entry["epoch"]), "loss": float(entry["eval_loss"])}
         for entry in trainer.state.log_history
@@ -244,11 +298,11 @@ def _micro(batch_size: int, longest: int) -> int:
     return max([n for n in fits if n * longest <= MICRO_TOKENS] or [1])
 
 
-def _checkpoint(folder: Path) -> str | None:
+def _checkpoint(folder: Path) -> Path | None:
     """The last whole checkpoint; what was cut off while it was written is removed."""
     found = sorted(folder.glob("checkpoint-*"), key=lambda p: int(p.name.rpartition("-")[2]))
     for path in found:
         if not (path / _COMPLETE).exists():
             shutil.rmtree(path, ignore_errors=True)
     whole = [path for path in found if path.exists()]
-    return str(whole[-1]) if whole else None
+    return whole[-1] if whole else None

@@ -22,7 +22,7 @@ _SPECIAL = tuple(f"{use}_token" for use in ("bos", "eos", "unk", "sep", "pad", "
 
 
 def identity(folder: Path, *, thorough: bool, code: bool = False) -> str:
-    """Hash of all tokens with their numbers, and of how many numbers the network knows.
+    """Hash of all tokens with their numbers, of which one ends a text, and of how many the network knows.
 
     Args:
         folder: of a model.
@@ -54,7 +54,10 @@ def _from_files(folder: Path, _modified: int, _size: int) -> str:
     named = [one.get("content") if isinstance(one, dict) else one for one in special]
     if any(one is not None and one not in tokens for one in named):
         return ""  # it is given a number when the tokenizer is opened
-    return _hash(folder, tokens)
+    end = named[_SPECIAL.index("eos_token")]
+    if end is None:
+        return ""  # it may be named elsewhere
+    return _hash(folder, tokens, tokens[str(end)])
 
 
 def _listed(vocabulary: Any) -> dict[str, int]:
@@ -66,15 +69,15 @@ def _listed(vocabulary: Any) -> dict[str, int]:
 def _opened(folder: Path, code: bool) -> str:
     from w2s_hf.loading import load_tokenizer
 
-    tokens: dict[str, int] = load_tokenizer(folder, folder.name, code=code).get_vocab()
-    return _hash(folder, tokens)
+    tokenizer = load_tokenizer(folder, folder.name, code=code)
+    return _hash(folder, tokenizer.get_vocab(), tokenizer.eos_token_id)
 
 
-def _hash(folder: Path, tokens: dict[str, int]) -> str:
+def _hash(folder: Path, tokens: dict[str, int], end: int | None) -> str:
     config = _read(folder / "config.json")
     text = config.get("text_config")
     size = (text if isinstance(text, dict) else config).get("vocab_size")
-    return hash_of({"tokens": tokens, "size": size})
+    return hash_of({"tokens": tokens, "size": size, "end": end})
 
 
 def _read(path: Path) -> dict[str, Any]:

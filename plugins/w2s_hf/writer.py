@@ -28,6 +28,7 @@ from w2s_hf.completions import (
     tokenise_pairs,
     tokenise_prompts,
 )
+from w2s_hf.generation_settings import writable_settings
 from w2s_hf.memory import out_of_memory
 from w2s_hf.model import HFModel, files_digest, weight_bytes
 from w2s_hf.model_card import model_card, supervision
@@ -116,7 +117,9 @@ def fit_writer(
             save_adapters(network, folder, model.name)
         else:
             with quiet():
-                _plain(network).save_pretrained(folder)
+                plain = _plain(network)
+                writable_settings(plain.generation_config)
+                plain.save_pretrained(folder)
     with quiet():
         tokenizer.save_pretrained(folder)
     digest = files_digest(folder.glob("*.safetensors"))
@@ -205,12 +208,12 @@ def mixture(models: Sequence[HFModel], together: Together, ctx: Context) -> Iter
             where=ctx.stage,
             next_step="use mean or product",
         )
-    first = _vocabulary(models[0], ctx)
+    first = _reads(models[0], ctx)
     for model in models[1:]:
-        if _vocabulary(model, ctx) != first:
+        if _reads(model, ctx) != first:
             raise ModelError(
-                f"models {models[0].name!r} and {model.name!r} have different tokens, so they cannot "
-                "write together token by token",
+                f"models {models[0].name!r} and {model.name!r} have different tokens, another token that "
+                "ends a text, or cut texts differently, so they cannot write together token by token",
                 where=ctx.stage,
                 next_step="combine whole answers (writers with combine: vote), or use one tokenizer",
             )
@@ -219,9 +222,16 @@ def mixture(models: Sequence[HFModel], together: Together, ctx: Context) -> Iter
         yield Mixture(members, weights, rule, together.sharpness)  # type: ignore[arg-type]
 
 
-def _vocabulary(model: HFModel, ctx: Context) -> dict[str, int]:
-    found: dict[str, int] = model.tokenizer(ctx).get_vocab()
-    return found
+_PROBE = "The Quick brown fox's 2,048 naïve  jumps — over\n\tthe lazy DOG. Ends here!"
+"""Cut differently by tokenizers that hold the same tokens but do not read alike."""
+
+
+def _reads(model: HFModel, ctx: Context) -> tuple[dict[str, int], int | None, list[int]]:
+    """A model's tokens, the one that ends a text, and how it cuts one."""
+    tokenizer = model.tokenizer(ctx)
+    with quiet():
+        cut: list[int] = tokenizer(_PROBE, add_special_tokens=False)["input_ids"]
+    return tokenizer.get_vocab(), tokenizer.eos_token_id, cut
 
 
 @contextmanager

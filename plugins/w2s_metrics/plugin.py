@@ -53,10 +53,15 @@ _EVALUATORS = (
         "What a chain of students keeps, and how it changes from round to round.",
     ),
 )
+# 2: written answers are compared with their signs, and PGR knows a supervisor's answers from the floor's.
+_VERSIONS = dict.fromkeys(("accuracy", "exact_match", "agreement", "pgr"), "2")
 
 
 @hookimpl
 def w2s_evaluators() -> Iterable[Component]:
     """The built-in evaluators."""
     for name, target, config, summary in _EVALUATORS:
-        yield Component(name, f"w2s_metrics.{target}", f"w2s_metrics.config:{config}", "1", summary)
+        version = _VERSIONS.get(name, "1")
+        yield Component(
+            name, f"w2s_metrics.{target}", f"w2s_metrics.config:{config}", version, summary
+        )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -89,16 +88,17 @@ def _texts(labels: LabelSet, data: Dataset) -> Answers:
 def text_code(text: str) -> int:
     """A number that answers share when they are equal but for case, punctuation and spacing.
 
+    Signs that are no punctuation count, such as those of arithmetic, and so does all of an answer of
+    which nothing would be left.
+
     The normal form of SQuAD's exact match (Rajpurkar et al. 2016, arXiv 1606.05250, section 6.1),
     which also leaves out English articles, hashed to 64 bits.
     """
     plain = unicodedata.normalize("NFKC", text).casefold()
-    words = [w for w in _NO_WORD.sub(" ", plain).split() if w not in ("a", "an", "the")]
-    digest = hashlib.blake2b(" ".join(words).encode("utf-8", "surrogatepass"), digest_size=8)
+    words = "".join(c for c in plain if unicodedata.category(c)[0] != "P").split()
+    kept = [w for w in words if w not in ("a", "an", "the")] or words or plain.split()
+    digest = hashlib.blake2b(" ".join(kept).encode("utf-8", "surrogatepass"), digest_size=8)
     return int.from_bytes(digest.digest(), "little", signed=True)
-
-
-_NO_WORD = re.compile(r"[^\w]+")
 
 
 def abstained(given: BoolArray) -> str:

@@ -46,6 +46,7 @@ WAYS = {
     "sampling": {"do_sample": True, "temperature": 0.7, "top_k": 20},
     "beams": {"do_sample": False, "num_beams": 3},
     "without cache": {"do_sample": False, "use_cache": False},
+    "penalty": {"do_sample": False, "repetition_penalty": 1.3},
 }
 
 
@@ -58,7 +59,7 @@ def test_one_member_is_itself(way, rule, members, batch):
     assert write(Mixture(members[:2], [2.0, 0.0], rule), batch, **WAYS[way]) == alone
 
 
-@pytest.mark.parametrize("way", ["greedy", "beams", "without cache"])
+@pytest.mark.parametrize("way", ["greedy", "beams", "without cache", "penalty"])
 @pytest.mark.parametrize(("rule", "sharpness"), [("mean", 0.0), ("product", 0.0), ("mean", 2.0)])
 def test_equal_members_are_one(way, rule, sharpness, members, batch):
     alone = write(members[0], batch, **WAYS[way])
@@ -131,3 +132,34 @@ def test_what_cannot_be_mixed_is_refused(members, folders):
     other = transformers.LlamaForCausalLM(config)
     with pytest.raises(ModelError, match="300 and 400"):
         Mixture([members[0], other], [1.0, 1.0])
+
+
+def test_what_a_mixture_cannot_do_is_said(members, batch):
+    with pytest.raises(ModelError, match="not mixed by 'avg'"):
+        Mixture(members[:2], [1.0, 1.0], "avg")
+    with pytest.raises(ModelError, match="should be positive"):
+        Mixture(members[:2], [1.0, float("nan")])
+    with pytest.raises(ModelError, match="given a DynamicCache"):
+        Mixture(members[:2], [1.0, 1.0])(**batch, past_key_values=transformers.DynamicCache())
+
+
+def test_a_mixture_moves_with_its_members(members):
+    mixed = Mixture(members[:2], [1.0, 1.0]).to(torch.float64)
+    assert mixed.dtype == torch.float64 and members[1].dtype == torch.float64
+    mixed.to(torch.float32)
+
+
+def test_what_ends_a_text_for_any_member_ends_it_for_all(members, tmp_path):
+    before = [m.generation_config.eos_token_id for m in members[:2]]
+    try:
+        for member, end in zip(members, ([1], [1, 5]), strict=False):
+            member.generation_config.eos_token_id = end
+        mixed = Mixture(members[:2], [1.0, 1.0])
+        mixed.generation_config.max_new_tokens = 3
+        mixed.save_pretrained(tmp_path / "mixed")
+        again = Mixture.from_pretrained(tmp_path / "mixed")
+        assert again.generation_config.eos_token_id == [1, 5]
+        assert again.generation_config.max_new_tokens == 3
+    finally:
+        for member, end in zip(members, before, strict=False):
+            member.generation_config.eos_token_id = end

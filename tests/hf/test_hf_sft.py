@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -198,10 +199,10 @@ def _stop_at(ctx, step):
     ctx.progress = Opened
 
 
-@pytest.mark.parametrize("step", [3, 11])
+@pytest.mark.parametrize("step", [3, 7, 9, 11, 13, 15, 17])
 @pytest.mark.parametrize("chosen", [False, True])
 def test_an_interrupted_training_ends_where_it_would_have(step, chosen, make_ctx):
-    data, val = questions(40), questions(16, "val", 1) if chosen else None
+    data, val = questions(45), questions(16, "val", 1) if chosen else None
     teacher = SftTeacher(
         SftTeacherConfig(model="llama", checkpoint_seconds=0, **{**QUICK, "epochs": 3})
     )
@@ -412,3 +413,54 @@ def test_a_reference_is_plain_data(make_ctx):
     _, ref, _ = taught(make_ctx, "llama", questions(8), epochs=1)
     assert ModelRef.from_json(json.loads(json.dumps(ref.to_json()))) == ref
     assert "generate" in ref.capabilities
+
+
+def test_a_training_that_ends_in_no_numbers_is_refused(make_ctx):
+    with pytest.raises(ModelError, match="not finite"):
+        taught(make_ctx, "llama", questions(40), epochs=1, lr=1e30, max_grad_norm=1e30)
+
+
+def test_a_model_whose_settings_cannot_be_written_is_saved(make_ctx, folders, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(folders["llama"], folder)
+    settings = {"temperature": 0.6, "top_p": 0.9, "eos_token_id": 1, "repetition_penalty": 1.1}
+    (folder / "generation_config.json").write_text(json.dumps(settings))
+    for peft in (None, LoraSettings(target_modules=["q_proj"])):
+        config = HFModelConfig(id=str(folder), dtype="float32", peft=peft)
+        _, ref, ctx = taught(make_ctx, "own", questions(8), ctx=make_ctx(own=config), epochs=1)
+        saved = transformers.GenerationConfig.from_pretrained(ctx.out / ref.folder)
+        assert saved.repetition_penalty == 1.1 and not saved.do_sample
+
+
+def test_a_first_token_is_rated_without_a_token_to_begin_with(make_ctx, family):
+    rows = [Example("e", "", gold_text="bright story"), Example("x", "x", gold_text="dark")]
+    data = Dataset.from_examples(rows, TaskInfo("generation", (), "Which?"), "pool")
+    student, ref, ctx = taught(make_ctx, family, data, template="{prompt}", epochs=1)
+    scored = student.score(ref, data, ctx)
+    assert all(len(row) > 1 for row in scored.token_hits)
+
+
+def test_weights_of_true_tokens_do_not_weigh_wrong_answers(make_ctx):
+    settings = {**QUICK, "epochs": 1, "noise": {"rate": 1.0}}
+    teacher, data = SftTeacher(SftTeacherConfig(model="llama", **settings)), questions(8)
+    with pytest.raises(DataError, match="weighs the tokens of the true ones"):
+        teacher.fit_member(data, make_ctx(), token_weights=[np.ones(3)] * 8)
+
+
+def test_members_that_end_their_texts_otherwise_do_not_write_together(make_ctx, folders, tmp_path):
+    from w2s_hf import vocabulary
+
+    other = tmp_path / "other"
+    shutil.copytree(folders["llama"], other)
+    about = json.loads((other / "tokenizer_config.json").read_text())
+    (other / "tokenizer_config.json").write_text(json.dumps(about | {"eos_token": "<s>"}))
+    names = [vocabulary.identity(f, thorough=True) for f in (folders["llama"], other)]
+    assert names[0] and names[1] and names[0] != names[1]
+    ctx = make_ctx(other=other)
+    models = [ctx.model("llama"), ctx.model("other")]
+    refs = [ModelRef("supervisors/sft")] * 2
+    with (
+        pytest.raises(ModelError, match="another token that ends a text"),
+        mixture(models, Together(refs, [1.0, 1.0]), ctx),
+    ):
+        pass

@@ -140,7 +140,9 @@ def test_identity_is_of_what_transformers_reads(models, folders):
     """From files alone, without transformers, as from the opened tokenizer."""
     for folder in (models / "a", models / "c", folders["gpt2"], folders["bert"]):
         found = vocabulary.identity(folder, thorough=False)
-        assert found == vocabulary._opened(folder, code=False)
+        opened = vocabulary._opened(folder, code=False)
+        # Of one that names no token that ends a text, files alone do not tell which it will be.
+        assert found == ("" if folder == folders["bert"] else opened)
     identities = [HFModelConfig(id=str(models / name)).tokens() for name in "abc"]
     assert identities[0] == identities[1] != identities[2]
 

@@ -57,13 +57,26 @@ def scored(data, log_probs, hits):
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("The Crown.", "crown"), ("  a  red   fox", "red fox"), ("ＡＢＣ", "abc"), ("x-ray", "x ray")],
+    [
+        ("The Crown.", "crown"),
+        ("  a  red   fox", "red fox"),
+        ("ＡＢＣ", "abc"),
+        ("x-ray", "xray"),
+        ("U.S.", "US"),
+        ("कि!", "कि"),
+    ],
 )
 def test_answers_that_differ_in_form_alone_are_equal(one, other):
     assert text_code(one) == text_code(other)
 
 
-@pytest.mark.parametrize(("one", "other"), [("12", "21"), ("red", "red fox"), ("", "crown")])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        *[("12", "21"), ("red", "red fox"), ("", "crown"), ("+", "-"), ("C++", "C#")],
+        *[("👍", "👎"), ("कि", "का"), ("A", ""), (".", "")],
+    ],
+)
 def test_other_answers_are_not(one, other):
     assert text_code(one) != text_code(other)
 
@@ -179,3 +192,20 @@ def test_what_was_not_scored_has_no_value(context):
     found = TokenAccuracy(TokenAccuracyConfig()).evaluate(said(data, ["red"]), data, context())
     assert found.values["token_accuracy"].value is None
     assert "not scored" in found.values["token_accuracy"].reason
+
+
+def test_a_supervisor_that_writes_otherwise_than_the_floor_is_compared_with_it() -> None:
+    data = data_of([f"yes {i}" for i in range(60)])
+
+    def right(many: int) -> LabelSet:
+        return said(data, [f"yes {i}" if i < many else "no" for i in range(60)])
+
+    roles = {"weak_floor": right(20), "strong_ceiling": right(55)}
+    alike = Pgr(PgrConfig())._measure(
+        [Observation(0, data, right(40), roles | {"supervisor": right(20)})]
+    )
+    other = Pgr(PgrConfig())._measure(
+        [Observation(0, data, right(40), roles | {"supervisor": right(35)})]
+    )
+    assert "pgr_assisted" not in alike.values
+    assert other.values["pgr_assisted"].value == pytest.approx(5 / 20)
