@@ -18,6 +18,7 @@ def model_card(
     tokens: int,
     *,
     apart: bool = False,
+    goes_on: bool = False,
 ) -> str:
     """Markdown with the front matter that model hubs read.
 
@@ -25,6 +26,7 @@ def model_card(
         taught: what made the answers it learnt, such as ``gold answers``.
         rows, tokens: how many it read in one epoch.
         apart: adapters are not merged.
+        goes_on: it started from an earlier student of that model.
     """
     merged = "which alone are in this folder" if apart else "merged into the weights"
     how = f"adapters, {merged}" if model.config.peft else "all weights"
@@ -39,7 +41,7 @@ tags: [w2s-toolkit, sft, weak-to-strong]
 
 | | |
 | --- | --- |
-| Started from | `{model.name}` (fingerprint `{model.fingerprint[:16]}`) |
+| Started from | {"an earlier student of " if goes_on else ""}`{model.name}` (fingerprint `{model.fingerprint[:16]}`) |
 | Supervised by | {taught} |
 | Rows, tokens an epoch | {rows:,}, {tokens:,} |
 | Trained | {how}; {config.epochs} epochs, learning rate {config.lr:g}, batches of {config.batch_size} |
@@ -63,8 +65,13 @@ def supervision(provenance: Mapping[str, Any]) -> str:
     return made + (f" of {members}" if members else "") + (f" ({called})" if called else "")
 
 
-def mixture_card(models: Sequence[str], together: Together) -> str:
-    """Of an ensemble that writes together; ``models`` are what its members started from, one each."""
+def mixture_card(models: Sequence[str], together: Together, taught: str) -> str:
+    """Of an ensemble that writes together.
+
+    Args:
+        models: what its members started from, one each.
+        taught: what made the answers they learnt.
+    """
     rows = "\n".join(
         f"| {number} | `{name}` | {weight:.4g} |"
         for number, (name, weight) in enumerate(zip(models, together.weights, strict=True))
@@ -84,6 +91,7 @@ tags: [w2s-toolkit, ensemble, weak-to-strong]
 
 Each next token comes from the weighted {how} of the members{sure if together.sharpness else ""}. Members
 without weight are not in this folder; each of the others is an ordinary folder of transformers.
+They were supervised by {taught}.
 
 | Member | Started from | Weight |
 | --- | --- | --- |

@@ -29,13 +29,20 @@ def noisy_gold(data: Dataset, noise: NoiseConfig | None, seed: int) -> LabelSet:
             _other(answers, text, at) if mistaken else text
             for text, mistaken, at in zip(gold.texts, wrong, drawn[:, 1], strict=True)
         ]
-        return replace(gold, texts=texts)
+        return replace(gold, texts=texts, provenance={"component": taught_by(noise)})
     many = gold.probs.shape[1]
     step = np.ones(len(drawn), dtype=np.int64)
     if noise.kind == "uniform":
         step += (drawn[:, 1] * (many - 1)).astype(np.int64)
     shown = (gold.probs.argmax(1) + np.where(wrong, step, 0)) % many
     return replace(gold, probs=np.eye(many)[shown])
+
+
+def taught_by(noise: NoiseConfig | None) -> str:
+    """What a teacher learns from, in words."""
+    if noise is None or not noise.rate:
+        return "gold answers"
+    return f"gold answers, {noise.rate:.0%} of them replaced by wrong ones"
 
 
 def _other(answers: list[str], text: str, at: float) -> str:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from w2s_hf.member import read_variation
 from w2s_hf.model_card import mixture_card
-from w2s_hf.noise import noisy_gold
+from w2s_hf.noise import noisy_gold, taught_by
 from w2s_hf.sft_config import SftConfig, SftTeacherConfig
 from w2s_hf.writer import FOLDER, fit_writer, mixture, score_with, trained, write_with
 from w2s_toolkit.contracts import Context, Together
@@ -158,6 +158,7 @@ class SftTeacher(_Writer):
         each = [ctx.model(name) for name in models]
         with mixture(each, together, ctx) as network:
             network.save_pretrained(ctx.out / FOLDER, tokenizer=each[0].tokenizer(ctx))
-        card = mixture_card([model.name for model in each], together)
+        taught = taught_by(self.config.noise)
+        card = mixture_card([model.name for model in each], together, taught)
         (ctx.out / FOLDER / "README.md").write_text(card, encoding="utf-8")
         return ModelRef(self.name, folder=FOLDER, capabilities=("generate",))

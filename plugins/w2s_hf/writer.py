@@ -125,7 +125,9 @@ def fit_writer(
     digest = files_digest(folder.glob("*.safetensors"))
     tokens = int(sum(pairs.lengths))
     taught = supervision(answers.provenance)
-    card = model_card(model, config, taught, len(pairs), tokens, apart=apart)
+    card = model_card(
+        model, config, taught, len(pairs), tokens, apart=apart, goes_on=init is not None
+    )
     (folder / "README.md").write_text(card, encoding="utf-8")
     details: dict[str, Any] = {"weights": digest, "rows": len(pairs), "model": model.fingerprint}
     if curve:

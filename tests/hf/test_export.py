@@ -83,7 +83,8 @@ def test_models_leave_the_run_and_say_the_same_outside(run, w2s, fails, tmp_path
         assert len(set(said["predicted"])) > 1
         questions = [prompts[row] for row in said["id"]]
         assert written(model, tokenizer, questions) == list(said["predicted"])
-    assert "product" in Path("supervisor/README.md").read_text()
+    card = Path("supervisor/README.md").read_text()
+    assert "product" in card and "supervised by gold answers" in card
     assert not any("save" in str(p) for p in Path(".w2s/store/tmp").rglob("*"))
 
     # Members on their own, and what cannot be exported.

@@ -464,3 +464,10 @@ def test_members_that_end_their_texts_otherwise_do_not_write_together(make_ctx, 
         mixture(models, Together(refs, [1.0, 1.0]), ctx),
     ):
         pass
+
+
+def test_the_card_of_a_teacher_that_was_told_wrong_things_says_so(make_ctx):
+    settings = {**QUICK, "epochs": 1, "noise": {"rate": 0.5}}
+    ctx = make_ctx()
+    ref = SftTeacher(SftTeacherConfig(model="llama", **settings)).fit_member(questions(8), ctx)
+    assert "50% of them replaced" in (ctx.out / ref.folder / "README.md").read_text()
