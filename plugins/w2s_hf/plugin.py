@@ -42,7 +42,7 @@ def w2s_supervisors() -> Iterable[Component]:
         "sft",
         "w2s_hf.sft:SftTeacher",
         "w2s_hf.sft_config:SftTeacherConfig",
-        "1",
+        "2",
         "A small language model fine-tuned to write gold answers.",
         needs=("generate", "train"),
         uses_gold=("train_on", "choose_on"),

@@ -102,6 +102,7 @@ class WeightedSFTTrainer(trl.SFTTrainer):  # type: ignore[misc]
     """Σ weight·loss over the answer tokens of a batch, divided by their number."""
 
     order: _EpochOrder
+    rows_a_token = 1.0
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         return _Ordered(super()._get_train_sampler(train_dataset), self.order)
@@ -130,10 +131,16 @@ class WeightedSFTTrainer(trl.SFTTrainer):  # type: ignore[misc]
     def prediction_step(
         self, model: Any, inputs: Any, prediction_loss_only: bool, ignore_keys: Any = None
     ) -> Any:
-        """The loss alone: nothing here reads logits of an evaluation."""
+        """The loss alone: nothing here reads logits of an evaluation.
+
+        The trainer takes the mean over rows. What it is given here makes that the mean over all tokens,
+        however rows were put into batches.
+        """
+        inputs = self._prepare_inputs(inputs)
+        rows = len(inputs["input_ids"])
         with torch.no_grad():
-            loss = self.compute_loss(model, self._prepare_inputs(inputs))
-        return loss, None, None
+            total = self.compute_loss(model, inputs, num_items_in_batch=1)
+        return total / rows * self.rows_a_token, None, None
 
 
 class _Watch(transformers.TrainerCallback):  # type: ignore[misc]
@@ -262,6 +269,8 @@ def train_to_write(
             callbacks=[_Watch(bar, config.checkpoint_seconds, order)],
         )
         trainer.order = order
+        if val is not None:
+            trainer.rows_a_token = len(val) / max(1, sum(map(len, val.answers)))
         trainer.remove_callback(transformers.PrinterCallback)
         trainer.train(resume_from_checkpoint=None if last is None else str(last))
     if not all(bool(p.isfinite().all()) for p in trainer.model.parameters() if p.requires_grad):

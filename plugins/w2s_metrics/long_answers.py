@@ -26,7 +26,8 @@ from w2s_toolkit.errors import DataError
 from w2s_toolkit.groups import group_codes
 
 VALUES = ("completion", "correctness", "coherence")
-_END = re.compile(r"(?<=[.!?])\s+")
+_ENDS, _CLOSING = ".!?…。！？", "\"'”’»)]"
+_END = re.compile(rf"(?:(?<=[.!?…])|(?<=[.!?…][{re.escape(_CLOSING)}]))\s+|(?<=[。！？])\s*")
 
 
 class _Rated(NamedTuple):
@@ -154,11 +155,11 @@ def rate(said: str, gold: str) -> tuple[float, float, float]:
     seen: set[int] = set()
     sound = 0
     for sentence, code in zip(told, codes, strict=True):
-        sound += sentence[-1] in ".!?" and code not in seen
+        sound += sentence.rstrip(_CLOSING)[-1] in _ENDS and code not in seen
         seen.add(code)
     completion = len(right & seen) / len(right) if right else 1.0
     return (completion, sum(code in right for code in codes) / len(told), sound / len(told))
 
 
 def _sentences(text: str) -> list[str]:
-    return [part for part in _END.split(text.strip()) if part]
+    return [part for part in _END.split(text.strip()) if any(c.isalnum() for c in part)]

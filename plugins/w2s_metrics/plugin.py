@@ -54,7 +54,7 @@ _EVALUATORS = (
     ),
 )
 # 2: written answers are compared with their signs, and PGR knows a supervisor's answers from the floor's.
-_VERSIONS = dict.fromkeys(("accuracy", "exact_match", "agreement", "pgr"), "2")
+_VERSIONS = dict.fromkeys(("accuracy", "exact_match", "agreement", "pgr", "long_answers"), "2")
 
 
 @hookimpl

@@ -471,3 +471,19 @@ def test_the_card_of_a_teacher_that_was_told_wrong_things_says_so(make_ctx):
     ctx = make_ctx()
     ref = SftTeacher(SftTeacherConfig(model="llama", **settings)).fit_member(questions(8), ctx)
     assert "50% of them replaced" in (ctx.out / ref.folder / "README.md").read_text()
+
+
+def test_the_likelihood_that_chooses_an_epoch_is_that_of_the_tokens(make_ctx):
+    data, val = questions(24), questions(9, "val", 1)
+    longer = [Example(f"v{i}", p, gold_text="dark " * (i + 1)) for i, p in enumerate(val.prompts)]
+    val = Dataset.from_examples(longer, val.info, "val")
+    losses = []
+    for micro in (1, 2, 8):
+        settings = {**QUICK, "epochs": 1, "micro_batch_size": micro}
+        teacher, ctx = SftTeacher(SftTeacherConfig(model="llama", **settings)), make_ctx()
+        ref = teacher.fit(data, ctx, val=val)
+        ctx.path = lambda ref, out=ctx.out: out / ref.folder
+        each = teacher.score(ref, val, ctx).token_log_probs.flat
+        losses.append(ref.details["curve"][0]["loss"])
+        assert losses[-1] == pytest.approx(-np.mean(each), abs=2e-3)
+    assert losses == pytest.approx([losses[0]] * 3, abs=2e-3)

@@ -80,3 +80,13 @@ def test_what_has_no_sentences_is_refused(context):
         LabelSet(classes.ids, np.array([[1.0, 0.0]]), ("no", "yes")), classes, context()
     )
     assert found.values["coherence"].value is None
+
+
+@pytest.mark.parametrize("text", ["你好。再见。", "“Yes.” I do.)", "Is it red? It is!"])
+def test_an_answer_of_whole_sentences_is_all_of_itself(text):
+    assert rate(text, text) == (1.0, 1.0, 1.0)
+
+
+@pytest.mark.parametrize("text", ["...", ".", "  !? "])
+def test_signs_alone_are_no_answer(text):
+    assert rate(text, "A.") == (0.0, 0.0, 0.0)
