@@ -62,6 +62,9 @@ def test_a_file_and_a_trained_model_are_combined(
     got = probability(run, "supervisor")
     mean = (probability(run, "weak_floor") + of_member(run, 1)) / 2
     assert (mean.loc[got.index] - got).abs().max() < 1e-12
+    rows = json.loads((run.path / "results.json").read_text())["rows"]
+    models = {row["role"]: row["model"] for row in rows}
+    assert (models["supervisor"], models["weak_floor"]) == ("labels_file + weak", "labels_file")
     assert ran(w2s, toy_recipe, *bag) == []
     # Another file in its place: the trained member stays.
     changed = sets([labels[1], TRAINED], "use: bagging, members: 2, by: [models]")

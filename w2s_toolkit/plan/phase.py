@@ -250,9 +250,12 @@ class PlannedPhase:
         return self.cell.labels_of(trained, self.cell.splits[split], role, name, kind)
 
     def model_name(self, role: str) -> str:
-        """What a role is listed as: an entry of ``models:``, or its component."""
+        """What a role is listed as: an entry of ``models:``, or its component; all of an ensemble's."""
         if role == FLOOR and self.floor is not self:
             return self.floor.model_name(FLOOR)
+        if role == SUPERVISOR and self.phase.ensemble:
+            each = [str(getattr(s.config, "model", None) or s.name) for s in self.phase.supervisors]
+            return " + ".join(dict.fromkeys(each))
         use = self.phase.supervisor if role in (FLOOR, SUPERVISOR) else self.setting.student
         if self._by_students and role == SUPERVISOR:
             use = self.setting.chain[-1].use
