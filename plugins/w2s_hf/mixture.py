@@ -141,6 +141,7 @@ class Mixture(transformers.PreTrainedModel, transformers.GenerationMixin):  # ty
         total: Any = sum(weight for _, weight in self._used)
         counted: Any = 0.0
         scale: Any = 0.0
+        before: Any = None
         for (member, weight), cache in zip(self._used, caches, strict=True):
             logits: torch.Tensor = member(
                 input_ids=input_ids,
@@ -161,7 +162,13 @@ class Mixture(transformers.PreTrainedModel, transformers.GenerationMixin):  # ty
             scale = scale + norm
             share: Any = weight / total
             if self.sharpness:
-                share = share * torch.exp(-self.sharpness * _entropy(log_probs))
+                unsure = self.sharpness * _entropy(log_probs)
+                # Shares are relative to the surest member so far: by themselves they may be too small to be told from 0.
+                surest = unsure if before is None else torch.minimum(before, unsure)
+                if mixed is not None:
+                    fade = torch.exp(surest - before)
+                    mixed, counted = mixed.mul_(fade), counted * fade
+                share, before = share * torch.exp(surest - unsure), surest
                 counted = counted + share
             part = (log_probs if self.rule == "product" else log_probs.exp_()).mul_(share)
             mixed = part if mixed is None else mixed.add_(part)

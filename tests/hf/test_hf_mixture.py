@@ -163,3 +163,15 @@ def test_what_ends_a_text_for_any_member_ends_it_for_all(members, tmp_path):
     finally:
         for member, end in zip(members, before, strict=False):
             member.generation_config.eos_token_id = end
+
+
+def test_the_surest_member_alone_speaks_where_sureness_is_all(members, batch):
+    """At a sharpness at which no share by itself could be told from 0."""
+    mixed = Mixture(members[:3], [1.0, 1.0, 1.0], "mean", 500.0)
+    with torch.no_grad():
+        found = torch.log_softmax(mixed(**batch).logits[:, -1].float(), -1)
+        each = [torch.log_softmax(m(**batch).logits[:, -1].float(), -1) for m in members[:3]]
+    unsure = torch.stack([-(e.exp() * e).sum(-1) for e in each])
+    assert found.isfinite().all()
+    for row, one in enumerate(unsure.argmin(0).tolist()):
+        assert torch.allclose(found[row].exp(), each[one][row].exp(), atol=1e-3)
