@@ -165,7 +165,7 @@ class PlannedPhase:
     def _build(self, use: Use) -> str:
         """Key of the built ensemble."""
         if not self._built:
-            first = (*self.phase.trained, self.phase.supervisor)[0].config
+            first = self.phase.learner.config
             assert isinstance(first, SupervisorConfig) and isinstance(use.config, EnsemblerConfig)
             # Where no member is trained there is no split for it: the pool says what rows look like.
             inputs = {"pool": self._evidence(self.setting.pool, assisted=True)}

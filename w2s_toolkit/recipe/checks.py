@@ -112,17 +112,16 @@ def _unknown_split(cell: Cell, problems: Problems, path: tuple[str | int, ...], 
 
 
 def _check_leakage(phase: Phase, problems: Problems) -> None:
-    first = (*phase.trained, phase.supervisor)[0]
-    supervisor = first.config
+    supervisor = phase.learner.config
     if not isinstance(supervisor, SupervisorConfig):
         return
     if supervisor.train_on == phase.pool and not phase.model.allow_overlap:
         problems.add(
-            (*first.path, "train_on"),
+            (*phase.learner.path, "train_on"),
             f"the supervisor would label {phase.pool!r}, on which it was trained",
             "train it on another split, or set allow_overlap: true in the phase",
         )
-    for use in (first, phase.ensemble):
+    for use in (phase.learner, phase.ensemble):
         chosen = getattr(use.config, "choose_on", None) if use else None
         if use and chosen == phase.pool and not phase.model.allow_overlap:
             problems.add(

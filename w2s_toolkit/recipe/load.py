@@ -103,6 +103,11 @@ class Phase:
         """The supervisors that are trained on a split; the others are used as they come."""
         return tuple(s for s in self.supervisors if getattr(s.config, "train_on", None))
 
+    @property
+    def learner(self) -> Use:
+        """The first supervisor that is trained; the first of all where none is."""
+        return (*self.trained, self.supervisor)[0]
+
 
 @dataclass(frozen=True)
 class Cell:
