@@ -22,7 +22,7 @@ from w2s_toolkit.errors import OutputError, StoreError, UsageError, W2SError
 from w2s_toolkit.plan.export import ask_plugins, key_facts, plan_json, plan_recipe
 from w2s_toolkit.plan.graph import Graph
 from w2s_toolkit.plan.plan import Plan
-from w2s_toolkit.recipe.load import Recipe
+from w2s_toolkit.recipe.checked import Recipe
 from w2s_toolkit.recipe.token_checks import require_equal_tokens
 from w2s_toolkit.registry import Registry
 from w2s_toolkit.rundir import RunDir, environment

@@ -18,7 +18,8 @@ from w2s_oversight.prompt_files import OWN, Prompts
 from w2s_toolkit.contracts import Observation
 from w2s_toolkit.data import Dataset, LabelSet
 from w2s_toolkit.errors import RecipeError, StageError
-from w2s_toolkit.recipe.load import Phase, Recipe, Use, find_recipe, load_recipe
+from w2s_toolkit.recipe.checked import Phase, Recipe, Use
+from w2s_toolkit.recipe.load import find_recipe, load_recipe
 from w2s_toolkit.registry import Registry
 from w2s_toolkit.stages.rows import DATA
 from w2s_toolkit.stages.work import LABELS

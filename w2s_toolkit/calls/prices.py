@@ -13,7 +13,7 @@ from w2s_toolkit.errors import RegistryError, W2SError
 from w2s_toolkit.registry import Registry
 
 if TYPE_CHECKING:
-    from w2s_toolkit.recipe.load import Cell, Phase, Recipe, Use
+    from w2s_toolkit.recipe.checked import Cell, Phase, Recipe, Use
 
 MILLION = 1_000_000
 

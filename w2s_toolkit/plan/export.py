@@ -9,7 +9,7 @@ from w2s_toolkit.digest import Digests
 from w2s_toolkit.errors import RegistryError
 from w2s_toolkit.plan.plan import Plan
 from w2s_toolkit.plan.planner import make_plan
-from w2s_toolkit.recipe.load import Recipe
+from w2s_toolkit.recipe.checked import Recipe
 from w2s_toolkit.registry import AUTHORS, Registry
 from w2s_toolkit.store import Store
 

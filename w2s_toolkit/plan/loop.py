@@ -15,7 +15,7 @@ from w2s_toolkit.plan.graph import Stage
 from w2s_toolkit.plan.phase import PlannedPhase
 from w2s_toolkit.plan.plan import STUDENT, Round
 from w2s_toolkit.plan.setting import Setting, Trained
-from w2s_toolkit.recipe.load import Phase
+from w2s_toolkit.recipe.checked import Phase
 from w2s_toolkit.recipe.references import start_of
 
 if TYPE_CHECKING:

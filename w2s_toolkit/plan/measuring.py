@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from w2s_toolkit.config import EvaluatorConfig
 from w2s_toolkit.plan.plan import SUPERVISOR, Measured, Predicted
-from w2s_toolkit.recipe.load import Use
+from w2s_toolkit.recipe.checked import Use
 
 if TYPE_CHECKING:
     from w2s_toolkit.plan.phase import PlannedPhase

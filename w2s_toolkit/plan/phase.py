@@ -11,7 +11,7 @@ from w2s_toolkit.plan.graph import Stage
 from w2s_toolkit.plan.measuring import Measuring
 from w2s_toolkit.plan.plan import CEILING, FLOOR, STUDENT, SUPERVISOR
 from w2s_toolkit.plan.setting import Setting, Trained
-from w2s_toolkit.recipe.load import Phase, Use
+from w2s_toolkit.recipe.checked import Phase, Use
 from w2s_toolkit.recipe.references import NEXT
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from w2s_toolkit.plan.graph import Graph
-from w2s_toolkit.recipe.load import Recipe
+from w2s_toolkit.recipe.checked import Recipe
 
 FLOOR, SUPERVISOR, STUDENT, CEILING = "weak_floor", "supervisor", "student", "strong_ceiling"
 

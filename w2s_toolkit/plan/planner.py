@@ -15,7 +15,7 @@ from w2s_toolkit.plan.phase import PlannedPhase
 from w2s_toolkit.plan.plan import Measured, Plan
 from w2s_toolkit.plan.seeds import Evaluation, Group
 from w2s_toolkit.plan.setting import Setting, Trained
-from w2s_toolkit.recipe.load import Cell, Phase, Recipe, Use
+from w2s_toolkit.recipe.checked import Cell, Phase, Recipe, Use
 from w2s_toolkit.recipe.problems import dotted
 from w2s_toolkit.recipe.references import is_reference, parse_reference, start_of
 from w2s_toolkit.registry import AUTHORS

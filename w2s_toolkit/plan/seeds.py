@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from w2s_toolkit.plan.plan import Measured, Plan
-from w2s_toolkit.recipe.load import Use
+from w2s_toolkit.recipe.checked import Use
 
 if TYPE_CHECKING:
     from w2s_toolkit.plan.planner import PlannedCell

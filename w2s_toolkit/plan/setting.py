@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from w2s_toolkit.recipe.load import Use
+from w2s_toolkit.recipe.checked import Use
 
 if TYPE_CHECKING:
     from w2s_toolkit.plan.phase import PlannedPhase

@@ -21,7 +21,7 @@ from w2s_toolkit.recipe.token_checks import check_tokens
 from w2s_toolkit.registry import AUTHORS, suggestion
 
 if TYPE_CHECKING:
-    from w2s_toolkit.recipe.load import Cell, Phase, Use
+    from w2s_toolkit.recipe.checked import Cell, Phase, Use
 
 
 def check_cell(cell: Cell, problems: Problems) -> None:

@@ -7,7 +7,6 @@ import itertools
 import json
 import stat
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,8 @@ from w2s_toolkit.calls.ledger import Budget
 from w2s_toolkit.calls.prices import unpriced
 from w2s_toolkit.config import ComponentConfig
 from w2s_toolkit.errors import RecipeError, RegistryError
-from w2s_toolkit.hookspecs import Component
 from w2s_toolkit.recipe import checks
+from w2s_toolkit.recipe.checked import Cell, Phase, Recipe, Use
 from w2s_toolkit.recipe.overrides import apply_overrides, set_path
 from w2s_toolkit.recipe.problems import Problems, dotted
 from w2s_toolkit.recipe.schema import (
@@ -34,112 +33,6 @@ from w2s_toolkit.recipe.validation import validate_block
 from w2s_toolkit.registry import AUTHORS, Registry, singular, suggestion
 
 MAX_CELLS = 2000
-
-
-@dataclass(frozen=True)
-class Use:
-    """A component with its checked config, and where the recipe names it.
-
-    ``path`` is the block's place in the document, ``where`` the same for messages: ``file:line``;
-    ``called`` names the component and its plugin.
-    """
-
-    kind: str
-    component: Component
-    config: ComponentConfig
-    path: Path_
-    where: str = ""
-    called: str = ""
-
-    @property
-    def name(self) -> str:
-        """The word after ``use:``."""
-        return self.component.name
-
-
-@dataclass(frozen=True)
-class Phase:
-    """A checked phase."""
-
-    model: PhaseModel
-    path: Path_
-    supervisors: tuple[Use, ...]
-    ensemble: Use | None
-    oversight: tuple[Use, ...]
-    refine: tuple[Use, ...]
-    student: Use | None
-    evaluate: tuple[Use, ...]
-    ladder: tuple[Use, ...] = ()
-
-    @property
-    def pool(self) -> str:
-        """The split that is labelled."""
-        pool = self.model.pool
-        return pool if isinstance(pool, str) else pool.split
-
-    @property
-    def folds(self) -> int:
-        """Into how many folds the pool is cut, one a round; 0: it is not."""
-        pool, repeat = self.model.pool, self.model.repeat
-        folded = not isinstance(pool, str) and pool.fold_by_round
-        return repeat.max_rounds if folded and repeat else 0
-
-    def student_of(self, round: int) -> Use | None:
-        """The student of a round, counted from 1; 0 for a phase without rounds."""
-        return self.ladder[round - 1] if self.ladder and round else self.student
-
-    @property
-    def name(self) -> str:
-        """The phase's name."""
-        return self.model.name
-
-    @property
-    def supervisor(self) -> Use:
-        """The first supervisor, which is also the naive floor."""
-        return self.supervisors[0]
-
-    @property
-    def trained(self) -> tuple[Use, ...]:
-        """The supervisors that are trained on a split; the others are used as they come."""
-        return tuple(s for s in self.supervisors if getattr(s.config, "train_on", None))
-
-    @property
-    def learner(self) -> Use:
-        """The first supervisor that is trained; the first of all where none is."""
-        return (*self.trained, self.supervisor)[0]
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One combination of the matrix, fully checked.
-
-    ``axes`` maps the address of each axis to its value here, in the order of the recipe.
-    """
-
-    axes: Mapping[str, Any]
-    seed: int
-    models: Mapping[str, Use]
-    task: Use
-    options: TaskOptions
-    baselines: tuple[str, ...]
-    phases: tuple[Phase, ...]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """A checked recipe.
-
-    ``document`` is the recipe after overrides, before the matrix is applied.
-    """
-
-    name: str
-    description: str
-    file: Path
-    text: str
-    overrides: tuple[str, ...]
-    document: Mapping[str, Any]
-    cells: tuple[Cell, ...]
-    budget: Budget | None = None
 
 
 def find_recipe(name: str, registry: Registry) -> Path:

@@ -8,7 +8,7 @@ from w2s_toolkit.config import AlignerConfig, EnsemblerConfig, EvaluatorConfig, 
 from w2s_toolkit.recipe.problems import Problems
 
 if TYPE_CHECKING:
-    from w2s_toolkit.recipe.load import Phase
+    from w2s_toolkit.recipe.checked import Phase
 
 
 def check_members(phase: Phase, problems: Problems) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from w2s_toolkit.config import AlignerConfig
 
 if TYPE_CHECKING:
-    from w2s_toolkit.recipe.load import Phase
+    from w2s_toolkit.recipe.checked import Phase
 
 NEXT, PREVIOUS = "@next.student", "@prev.student"
 

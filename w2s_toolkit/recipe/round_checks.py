@@ -11,7 +11,7 @@ from w2s_toolkit.recipe.references import NEXT, PREVIOUS, is_reference, parse_re
 from w2s_toolkit.registry import suggestion
 
 if TYPE_CHECKING:
-    from w2s_toolkit.recipe.load import Cell, Phase, Use
+    from w2s_toolkit.recipe.checked import Cell, Phase, Use
     from w2s_toolkit.recipe.tree import Path_
 
 

@@ -11,7 +11,7 @@ from w2s_toolkit.recipe.problems import dotted
 from w2s_toolkit.registry import AUTHORS
 
 if TYPE_CHECKING:
-    from w2s_toolkit.recipe.load import Cell, Phase, Use
+    from w2s_toolkit.recipe.checked import Cell, Phase, Use
     from w2s_toolkit.recipe.problems import Problems
 
 

@@ -9,7 +9,7 @@ from w2s_toolkit.config import ComponentConfig
 from w2s_toolkit.digest import Digests, hash_of
 from w2s_toolkit.errors import RegistryError
 from w2s_toolkit.plan.planner import Identities
-from w2s_toolkit.recipe.load import Use
+from w2s_toolkit.recipe.checked import Use
 from w2s_toolkit.recipe.references import is_reference
 from w2s_toolkit.registry import Registry
 
