@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from events import ran
 from forked import Forks
 
 from w2s_toolkit import load_run
@@ -33,14 +34,6 @@ def _models(shared: Path, minilm: Path) -> list[str]:
     return ["--set", f"models.weak.id={weak}", "--set", f"models.strong.id={minilm}"]
 
 
-def _ran(w2s: Any, *args: str) -> list[str]:
-    done = w2s("run", *args)
-    assert done.returncode == 0, done.stderr
-    run = load_run("last").path
-    events = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
-    return [e["stage"] for e in events if e["event"] == "stage_finished" and e["status"] == "ran"]
-
-
 def test_sst2_runs_end_to_end_and_reruns_only_what_changed(
     w2s: Any, shared: Path, minilm: Path, tmp_path: Path
 ) -> None:
@@ -56,21 +49,21 @@ def test_sst2_runs_end_to_end_and_reruns_only_what_changed(
         "--set", sizes, "--set", "seed=0",
         "--set", "phases.bootstrap.student.batch_size=8",
     ]  # fmt: skip
-    assert _ran(w2s, *base)
+    assert ran(w2s, *base)
     run = load_run("last")
     table = run.summary.query("metric == 'accuracy' and split == 'test'").set_index("role")["value"]
     assert table["strong_ceiling"] > 0.7 > table["weak_floor"] > 0.5
     assert table["student"] > 0.5
     assert len(run.predictions("student", "test")) == 200
-    assert _ran(w2s, *base) == []
+    assert ran(w2s, *base) == []
 
-    more = _ran(w2s, *base, "--set", "phases.bootstrap.student.loss.use=logconf")
+    more = ran(w2s, *base, "--set", "phases.bootstrap.student.loss.use=logconf")
     assert "bootstrap/student/train" in more
     assert all(stage.startswith("bootstrap/student/") for stage in more)
 
     moved = tmp_path / "moved"
     data.rename(moved)
-    assert _ran(w2s, *base, "--set", f"task.path={moved}") == []
+    assert ran(w2s, *base, "--set", f"task.path={moved}") == []
     train = moved / "train.jsonl"
     train.write_text(train.read_text().replace("a", "b", 1))
     changed = json.loads(w2s("plan", *base, "--set", f"task.path={moved}", "--json").stdout)
@@ -78,11 +71,11 @@ def test_sst2_runs_end_to_end_and_reruns_only_what_changed(
 
 
 def test_sciq_runs_with_a_decoder_and_groups(w2s: Any, shared: Path, minilm: Path) -> None:
-    ran = _ran(
+    stages = ran(
         w2s, "sciq_gpt2", *_models(shared, minilm), "--set", f"task.path={shared / 'data' / 'sciq'}",
         "--set", "task.splits={weak_train: 100, pool: 100, val: 50, test: 100}", "--set", "seed=0",
     )  # fmt: skip
-    assert "bootstrap/strong_ceiling/train" in ran
+    assert "bootstrap/strong_ceiling/train" in stages
     import pandas as pd
 
     run = load_run("last")
@@ -100,7 +93,7 @@ def test_imported_labels_report_their_known_accuracy(
     w2s: Any, shared: Path, name: str, accuracy: float
 ) -> None:
     file = shared / "data" / "sciq_weak_labels" / f"{name}.jsonl"
-    _ran(
+    ran(
         w2s, "imported_labels", "--set", f"task.path={file}", "--set", "task.balance=false",
         "--set", f"phases.imported.supervisors.labels_file.path={file}",
         "--set", "task.splits={pool: all}", "--set", "phases.imported.student=null",

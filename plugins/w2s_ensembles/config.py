@@ -17,6 +17,10 @@ _FOLDS = (
 )
 _ALONE = "next: use its supervisor without an ensembler, or ask for 2 or more"
 _WHOLE = "combine: rescore or vote"
+_TAUGHT_TO_WRITE = (
+    "it trains its members",
+    "use supervisors that are trained to write, such as sft",
+)
 
 
 class BaggingConfig(EnsemblerConfig):
@@ -182,7 +186,7 @@ class TokenBoostingConfig(_RoundsConfig):
 
     def needs_training(self, trained: int, untrained: int) -> tuple[str, str]:
         """See :meth:`EnsemblerConfig.needs_training`."""
-        return "it trains its members", "use supervisors that are trained to write, such as sft"
+        return _TAUGHT_TO_WRITE
 
     def key_parts(self, digest: Digest) -> dict[str, Any]:
         """Weights that weigh the loss are what there was before tokens could be drawn."""
@@ -234,7 +238,7 @@ class WritersConfig(EnsemblerConfig):
 
     def needs_training(self, trained: int, untrained: int) -> tuple[str, str]:
         """See :meth:`EnsemblerConfig.needs_training`."""
-        return "it trains its members", "use supervisors that are trained to write, such as sft"
+        return _TAUGHT_TO_WRITE
 
     def instead_of_mixing(self) -> str:
         """See :meth:`EnsemblerConfig.instead_of_mixing`."""

@@ -14,7 +14,7 @@ from w2s_hf.config import FinetunedConfig
 from w2s_hf.fit import fit_classifier, label_with, require_classes
 from w2s_hf.losses import Squared, Xent
 from w2s_hf.member import read_variation
-from w2s_hf.noise import noisy_gold
+from w2s_hf.noise import noisy_gold, replaces
 from w2s_toolkit.contracts import Context
 from w2s_toolkit.data import Dataset, LabelSet, ModelRef
 from w2s_toolkit.digest import stage_seed
@@ -68,7 +68,7 @@ class Finetuned:
                 where=ctx.stage,
                 next_step="use token-level boosting with a task of generation",
             )
-        if target is not None and self.config.noise is not None and self.config.noise.rate > 0:
+        if target is not None and replaces(self.config.noise):
             raise DataError(
                 "noise replaces gold labels, and this ensemble gives its members other targets, made of "
                 "the true ones",

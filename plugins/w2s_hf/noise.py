@@ -18,7 +18,7 @@ def noisy_gold(data: Dataset, noise: NoiseConfig | None, seed: int) -> LabelSet:
         seed: of what is drawn, unless it is shared.
     """
     gold = LabelSet.of_gold(data)
-    if noise is None or not noise.rate:
+    if noise is None or not replaces(noise):
         return gold
     salt = "shared" if noise.shared else str(seed)
     drawn = np.array([_drawn(f"{salt}:{one}") for one in data.ids])
@@ -38,9 +38,14 @@ def noisy_gold(data: Dataset, noise: NoiseConfig | None, seed: int) -> LabelSet:
     return replace(gold, probs=np.eye(many)[shown])
 
 
+def replaces(noise: NoiseConfig | None) -> bool:
+    """Whether any gold label is replaced."""
+    return noise is not None and noise.rate > 0
+
+
 def taught_by(noise: NoiseConfig | None) -> str:
     """What a teacher learns from, in words."""
-    if noise is None or not noise.rate:
+    if noise is None or not replaces(noise):
         return "gold answers"
     return f"gold answers, {noise.rate:.0%} of them replaced by wrong ones"
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from w2s_hf.member import read_variation
 from w2s_hf.model_card import mixture_card
-from w2s_hf.noise import noisy_gold, taught_by
+from w2s_hf.noise import noisy_gold, replaces, taught_by
 from w2s_hf.sft_config import SftConfig, SftTeacherConfig
 from w2s_hf.writer import FOLDER, fit_writer, mixture, score_with, trained, write_with
 from w2s_toolkit.contracts import Context, Together
@@ -109,11 +109,7 @@ class SftTeacher(_Writer):
                 where=ctx.stage,
                 next_step="leave layers and features out of by:, and use no gradient boosting",
             )
-        if (
-            token_weights is not None
-            and self.config.noise is not None
-            and self.config.noise.rate > 0
-        ):
+        if token_weights is not None and replaces(self.config.noise):
             raise DataError(
                 "noise replaces gold answers, and token boosting weighs the tokens of the true ones",
                 where=ctx.stage,

@@ -10,18 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from events import ran
 
 from w2s_toolkit import load_run
 
 BAG = ["--set", "phases.first.ensemble={use: toy_bag, members: 4}"]
-
-
-def ran(w2s: Any, *args: object) -> list[str]:
-    done = w2s("run", *args)
-    assert done.returncode == 0, done.stderr
-    events = (load_run("last").path / "events.jsonl").read_text().splitlines()
-    found = [json.loads(line) for line in events]
-    return [e["stage"] for e in found if e["event"] == "stage_finished" and e["status"] == "ran"]
 
 
 def members(stages: list[str]) -> list[str]:

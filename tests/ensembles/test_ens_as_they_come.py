@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from events import ran
 
 from w2s_toolkit import load_run
 
@@ -29,14 +30,6 @@ def labels(tmp_path: Path, toy_recipe: Path) -> list[str]:
 def sets(supervisors: list[str], ensemble: str) -> list[str]:
     given = {"supervisors": f"[{', '.join(supervisors)}]", "ensemble": f"{{{ensemble}}}"}
     return [w for k, v in given.items() for w in ("--set", f"phases.first.{k}={v}")]
-
-
-def ran(w2s: Any, *args: object) -> list[str]:
-    done = w2s("run", *args)
-    assert done.returncode == 0, done.stderr
-    lines = (load_run("last").path / "events.jsonl").read_text().splitlines()
-    events = [json.loads(line) for line in lines]
-    return [e["stage"] for e in events if e["event"] == "stage_finished" and e["status"] == "ran"]
 
 
 def probability(run: Any, role: str) -> Any:

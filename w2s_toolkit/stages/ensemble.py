@@ -41,11 +41,13 @@ def run_member(work: Work) -> None:
 def run_build(work: Work) -> None:
     """Let an ensembler train its members."""
     slot, val = "train" if "train" in work.job.inputs else "pool", None
-    train = work.dataset(slot) if slot == "train" else work.dataset(slot).blind()
-    splits = [(work.job.inputs[slot], train)]
+    train = work.dataset(slot)
     if slot == "train":
         # Members count none: all of them read the same gold.
         work.remember_gold(len(train))
+    else:
+        train = train.blind()
+    splits = [(work.job.inputs[slot], train)]
     for key in {k for slot, k in work.job.inputs.items() if slot in ("val", "choose")}:
         work.remember_gold(len(Dataset.read(work.folder_of(key) / rows.DATA)))
     if "val" in work.job.inputs:

@@ -285,7 +285,7 @@ class Members:
     ) -> Stage:
         """The stage in which a member, or the first supervisor's bare model, reads ``data``."""
         template = self._template(ref) if ref else self._templates[0]
-        fitted = ref is not None and bool(ref.key)
+        fitted = ref.key if ref else ""
         key, inputs = self._rows(data, answers=answers)
         who = f"member {ref.details.get('index', 0)}" if ref else "untrained"
         stage = Stage(
@@ -296,7 +296,7 @@ class Members:
             component=tuple(template["component"]),
             config=template["config"],
             models=template["models"],
-            inputs={"data": key, **({"ref": ref.key} if fitted and ref else {}), **inputs},
+            inputs={"data": key, **({"ref": fitted} if fitted else {}), **inputs},
         )
         return self._keyed(stage, template, {} if fitted else template["parts"])
 
@@ -371,21 +371,18 @@ class Members:
 
     def _keep(self, sample: Sample) -> str:
         """Store a sample under the hash of its content; returns the key."""
-        table = sample.table()
         parts = {"schema": SCHEMA, "kind": "sample", "content": sample.digest}
         key = hash_of(parts)
-        if not self._keeps or self._store.get(key) is not None:
-            self.used[key] = None
-            return key
-        # Ensembles that run side by side often ask for the same sample.
-        with self._store.lock(key):
-            if self._store.get(key) is None:
-                self._write(key, table, parts)
         self.used[key] = None
+        if self._keeps and self._store.get(key) is None:
+            # Ensembles that run side by side often ask for the same sample.
+            with self._store.lock(key):
+                if self._store.get(key) is None:
+                    self._write(key, sample, parts)
         return key
 
-    def _write(self, key: str, table: pa.Table, parts: Mapping[str, Any]) -> None:
+    def _write(self, key: str, sample: Sample, parts: Mapping[str, Any]) -> None:
         workspace = self._store.workspace(key)
-        pq.write_table(table, workspace / FILE)
+        pq.write_table(sample.table(), workspace / FILE)
         label = f"{self._name}/sample"
         self._store.commit(key, workspace, {"kind": "sample", "label": label, "parts": parts})
